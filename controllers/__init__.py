@@ -1,0 +1,1 @@
+"""What sets an expression: labels, sliders, sentences. Every controller returns an `AUTrack`."""

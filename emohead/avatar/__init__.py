@@ -1,0 +1,1 @@
+"""Gaussians bound to a head mesh, and the `.emo` file that stores them."""

@@ -1,0 +1,1 @@
+"""Training data: the synthetic speech corpus and readers of recorded ones."""

@@ -1,0 +1,1 @@
+"""Measures of images, lips, motion and speed: one definition each."""

@@ -1,0 +1,1 @@
+"""Audio features behind one protocol."""
