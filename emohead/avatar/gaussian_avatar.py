@@ -67,25 +67,29 @@ class GaussianAvatar:
             raise InputError(f"pose: mesh has {mesh.vertices.shape[0]} frames and motion has {motion.n_frames}; they must agree")
         if int(self.triangle.max()) >= mesh.triangles.shape[0]:
             raise InputError(f"avatar {self.name!r} is bound to another topology than the given mesh; use its own head model ({self.head})")
-        used, which = torch.unique(self.triangle, return_inverse=True)
-        frames = triangle_frames(mesh.vertices, mesh.triangles[used])
-        frame_quats = frames.quats[:, which]  # [T, N, 4]
-        stretch = (frames.size[:, which] / self.rest_size).clamp(*STRETCH_RANGE)  # [T, N]
         latents = self.corrections.latents(motion)  # [T, Z]
         offsets = self.offsets + torch.einsum("tz,znd->tnd", latents, self.corrections.means)
-        anchors = barycentric_points(mesh.vertices, mesh.triangles[self.triangle], self.barycentric)
-        means = anchors + rotate(frame_quats, offsets * stretch[..., None])
-        local_quats = torch.nn.functional.normalize(self.quats, dim=-1).expand_as(frame_quats)
+        means, quats, scales = self._on_triangles(mesh, offsets)
         logits = self.opacity_logits + latents @ self.corrections.opacities
         colors = self.sh[:, 0] + torch.einsum("tz,znd->tnd", latents, self.corrections.colors)
         sh = torch.cat([colors[:, :, None], self.sh[:, 1:].expand(latents.shape[0], -1, -1, -1)], dim=2)
-        return Splats(
-            means=means,
-            quats=multiply_quats(frame_quats, local_quats),
-            scales=self.log_scales.exp() * stretch[..., None],
-            opacities=torch.sigmoid(logits),
-            sh=sh,
-        )
+        return Splats(means=means, quats=quats, scales=scales, opacities=torch.sigmoid(logits), sh=sh)
+
+    def _on_triangles(self, mesh: HeadMesh, offsets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        corners = mesh.triangles[self.triangle]
+        if mesh.vertices.device.type == "cpu" and mesh.vertices.dtype == torch.float32 and not mesh.vertices.requires_grad:
+            # numba is loaded only when something is posed.
+            from emohead.avatar.fused import pose_on_triangles
+
+            posed, _ = pose_on_triangles(mesh.vertices, corners, self.barycentric, self.rest_size, offsets, self.quats, self.log_scales)
+            return posed[..., 0:3], posed[..., 3:7], posed[..., 7:10]
+        used, which = torch.unique(self.triangle, return_inverse=True)
+        frames = triangle_frames(mesh.vertices, mesh.triangles[used])
+        frame_quats = frames.quats[:, which]  # [T, N, 4]
+        stretch = (frames.size[:, which] / self.rest_size).clamp(*STRETCH_RANGE)[..., None]  # [T, N, 1]
+        means = barycentric_points(mesh.vertices, corners, self.barycentric) + rotate(frame_quats, offsets * stretch)
+        local_quats = torch.nn.functional.normalize(self.quats, dim=-1).expand_as(frame_quats)
+        return means, multiply_quats(frame_quats, local_quats), self.log_scales.exp() * stretch
 
     def to(self, device: torch.device | str) -> "GaussianAvatar":
         """The same avatar on `device`."""
