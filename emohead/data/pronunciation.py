@@ -7,11 +7,11 @@ from pathlib import Path
 
 from emohead.errors import ResourceError
 
-_ONES = tuple(
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen "
-    "fourteen fifteen sixteen seventeen eighteen nineteen".split()
-)
-_TENS = ("", "", *"twenty thirty forty fifty sixty seventy eighty ninety".split())
+_ONES = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
+    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+_TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _SUFFIXES = (
     ("'s", "Z", "S"), ("s", "Z", "S"), ("es", "IH Z", "IH Z"), ("ed", "D", "T"), ("ing", "IH NG", "IH NG"), ("ly", "L IY", "L IY"),
 )  # fmt: skip
