@@ -1,0 +1,146 @@
+"""The shapes speech insists on: lips shut at /p b m/, lower lip on the teeth at /f v/, teeth together at sibilants.
+
+Dominance alone closes hardly any lips, and emotion would open those it does, so these constraints are applied to the finished
+rig, last, at the output's own frame rate. Each has a weight per frame, 0 (free) .. 1 (held).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from emohead.channels import RIG_INDEX, RIG_NAMES
+from emohead.motion.articulation import frame_times
+from emohead.motion.phone_targets import BILABIALS, CLOSURE_SHARE, LABIODENTALS, SIBILANTS
+from emohead.motion.phones import PHONE_INDEX
+from emohead.types import PhonePosteriors, PhoneSegment
+
+SHORTEST_CLOSURE = 0.050
+"""Seconds a closure is held at least, so that it is seen."""
+FADE = 0.045
+"""Seconds in which a constraint comes and goes."""
+CLOSURE_THRESHOLD = 0.35
+"""Probability of /p b m/ at which lips are half held shut, unless the recogniser brings its own."""
+
+JAW_AT_CLOSURE, JAW_AT_LABIODENTAL, JAW_AT_SIBILANT = 0.20, 0.10, 0.12
+"""Widest jawOpen while held."""
+PRESS_AT_CLOSURE = 0.16
+"""mouthPress of shut lips, as of a /b/."""
+ROLL_AT_LABIODENTAL = 0.40
+"""mouthRollLower that brings the lower lip to the upper teeth."""
+
+_PROBABLE_SPREAD = (0.35, 0.75, 1.0, 0.75, 0.35)
+"""How a closure seen in one 10 ms frame holds its neighbours."""
+
+# What is left of a channel while the lips are shut: 0 for what parts the lips, more for what merely shapes them.
+_OPEN_THE_LIPS: dict[str, float] = {
+    "mouthLowerDown": 0.0, "mouthUpperUp": 0.0, "mouthFunnel": 0.15, "mouthStretch": 0.3, "mouthShrugUpper": 0.3, "noseSneer": 0.6,
+    "mouthSmile": 0.7, "mouthFrown": 0.7, "tongueOut": 0.0,
+}  # fmt: skip
+# The same for the lower lip on its way to the teeth; the upper lip stays free to show them.
+_KEEP_FROM_TEETH: dict[str, float] = {
+    "mouthLowerDown": 0.0, "mouthFunnel": 0.2, "mouthPucker": 0.4, "mouthShrugLower": 0.4, "mouthPress": 0.4, "mouthRollUpper": 0.3,
+    "mouthClose": 0.0, "tongueOut": 0.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """How firmly each frame's mouth is held."""
+
+    bilabial: Float[Tensor, " T"]
+    """Lips shut, 0..1."""
+    labiodental: Float[Tensor, " T"]
+    """Lower lip on the upper teeth, 0..1."""
+    sibilant: Float[Tensor, " T"]
+    """Teeth nearly together, 0..1."""
+
+
+def constraints_of_segments(segments: Sequence[PhoneSegment], n_frames: int, fps: float) -> Constraints:
+    """Weights at the output's frames; every /p b m/ and /f v/ holds at least one frame fully, however short it is."""
+    times = frame_times(n_frames, fps)
+    weights = {name: torch.zeros(n_frames, dtype=torch.float64) for name in ("bilabial", "labiodental", "sibilant")}
+    for segment in segments:
+        length = segment.end - segment.start
+        if segment.phone in BILABIALS:
+            span = CLOSURE_SHARE[segment.phone] * length
+            middle, half = segment.start + span / 2, max(span, SHORTEST_CLOSURE) / 2 * 0.6
+            _hold(weights["bilabial"], times, middle, half, fps, certain=True)
+        elif segment.phone in LABIODENTALS:
+            _hold(weights["labiodental"], times, segment.start + length / 2, length / 4, fps, certain=True)
+        elif segment.phone in SIBILANTS:
+            _hold(weights["sibilant"], times, segment.start + length / 2, length / 4, fps, certain=False)
+    return Constraints(**{name: weight.float() for name, weight in weights.items()})
+
+
+def constraints_of_posteriors(posteriors: PhonePosteriors, n_frames: int, fps: float, *, threshold: float) -> Constraints:
+    """Graded weights at the output's frames: a doubtful closure narrows the lips, a sure one shuts them.
+
+    The largest weight within a frame's time is the frame's, so that nothing falls between frames.
+    """
+
+    def weight(phones: tuple[str, ...]) -> Tensor:
+        probability = posteriors.probabilities[:, [PHONE_INDEX[phone] for phone in phones]].sum(1)
+        return _pool(_probable(probability, threshold), posteriors.fps, n_frames, fps)
+
+    return Constraints(weight(BILABIALS), weight(LABIODENTALS), weight(SIBILANTS))
+
+
+def hold(rig: Float[Tensor, "T R"], constraints: Constraints) -> Float[Tensor, "T R"]:
+    """The rig with the constraints in force."""
+    held = rig.clone()
+    jaw, close, roll = (RIG_INDEX[name] for name in ("jawOpen", "mouthClose", "mouthRollLower"))
+    shut, teeth, narrow = constraints.bilabial, constraints.labiodental, constraints.sibilant
+    for weight, limit in ((narrow, JAW_AT_SIBILANT), (teeth, JAW_AT_LABIODENTAL), (shut, JAW_AT_CLOSURE)):
+        held[:, jaw] = torch.lerp(held[:, jaw], held[:, jaw].clamp(max=limit), weight)
+    for names, weight in ((_KEEP_FROM_TEETH, teeth), (_OPEN_THE_LIPS, shut)):
+        for name, rest in names.items():
+            columns = _columns(name)
+            held[:, columns] = held[:, columns] * (1 - weight * (1 - rest))[:, None]
+    held[:, roll] = torch.maximum(held[:, roll], teeth * ROLL_AT_LABIODENTAL)
+    # mouthClose equal to jawOpen shuts the lips over an open jaw.
+    held[:, close] = torch.maximum(held[:, close] * (1 - shut), shut * held[:, jaw])
+    press = _columns("mouthPress")
+    held[:, press] = torch.maximum(held[:, press], (shut * PRESS_AT_CLOSURE)[:, None])
+    return held
+
+
+def _columns(name: str) -> list[int]:
+    return [index for index, channel in enumerate(RIG_NAMES) if channel.removesuffix("Left").removesuffix("Right") == name]
+
+
+def _hold(weight: Tensor, times: Tensor, middle: float, half: float, fps: float, *, certain: bool) -> None:
+    """Raise `weight` in place around `middle`, over the few frames that the hold and its fade touch."""
+    first = max(0, int((middle - half - FADE) * fps) - 1)
+    last = min(len(times), int((middle + half + FADE) * fps) + 2)
+    if first >= last:
+        return
+    window = slice(first, last)
+    distance = (times[window] - middle).abs()
+    weight[window] = torch.maximum(weight[window], _smoothstep(1 - (distance - half) / FADE))
+    if certain:
+        weight[first + int(distance.argmin())] = 1.0
+
+
+def _probable(probability: Float[Tensor, " T"], threshold: float) -> Float[Tensor, " T"]:
+    amount = ((probability - 0.6 * threshold) / (0.8 * threshold)).clamp(0.0, 1.0)
+    reach = len(_PROBABLE_SPREAD) // 2
+    padded = torch.nn.functional.pad(amount, (reach, reach))
+    spread = padded.unfold(0, len(_PROBABLE_SPREAD), 1) * torch.tensor(_PROBABLE_SPREAD)
+    return _smoothstep(spread.amax(1))
+
+
+def _pool(weight: Float[Tensor, " T"], source_fps: float, n_frames: int, fps: float) -> Float[Tensor, " U"]:
+    """For each output frame the largest weight within its time on screen."""
+    edges = torch.arange(n_frames + 1, dtype=torch.float64) * (source_fps / fps)
+    first = edges[:-1].floor().long().clamp(0, weight.shape[0] - 1)
+    width = max(1, int(torch.ceil(torch.tensor(source_fps / fps))))
+    index = (first[:, None] + torch.arange(width)).clamp(max=weight.shape[0] - 1)
+    return weight[index].amax(1)
+
+
+def _smoothstep(value: Tensor) -> Tensor:
+    clamped = value.clamp(0.0, 1.0)
+    return clamped * clamped * (3 - 2 * clamped)
