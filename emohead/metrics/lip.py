@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from emohead.errors import InputError
 from emohead.motion.phone_targets import BILABIALS
 from emohead.types import PhoneSegment
 
@@ -94,8 +93,6 @@ def correlation(one: Float[Tensor, " T"], other: Float[Tensor, " T"]) -> float:
 def lag_correlation(generated: Float[Tensor, " T"], real: Float[Tensor, " T"], mask: Bool[Tensor, " T"], *, shift: int) -> float:
     """r of `generated[t + shift]` with `real[t]` over the masked frames t: at positive shifts the generated mouth is late."""
     n_frames = real.shape[0]
-    if generated.shape != real.shape or mask.shape != real.shape:
-        raise InputError(f"tracks must be of equal length, got {generated.shape[0]}, {n_frames} and a mask of {mask.shape[0]} frames")
     index = torch.arange(n_frames)
     valid = mask & (index + shift >= 0) & (index + shift < n_frames)
     return correlation(generated[index[valid] + shift], real[valid])
