@@ -108,30 +108,28 @@ def read_lablaut(path: str | Path) -> list[PhoneSegment]:
 def read_lablaut_closures(path: str | Path) -> list[LabelledClosure]:
     """The bilabial closures of an Emo-DB `.lablaut` file, from closure to release (`!b`, `!p`) or to the end of the nasal."""
     marks = _lablaut_marks(path)
-    closures = []
+    closures: list[LabelledClosure] = []
     for (start, label), (end, _) in itertools.pairwise(marks):
-        if label in ("b", "p", "m") and end > start:
-            closures.append(LabelledClosure(label, start, end))
+        if label.lstrip("_") in ("b", "p", "m") and end > start:
+            closures.append(LabelledClosure(label.lstrip("_"), start, end))
     return closures
 
 
-_GERMAN_EXTRA = {
-    "z": "z", "C": "hh", "N": "ng", "S": "sh", "Z": "zh", "R": "r", "Q": "pau", "?": "pau", "@": "ax", "U": "uh", "Y": "uh",
-    "O": "ao", "E": "eh", "I": "ih", "A": "aa", "9": "er", "2": "er", "6": "ax", "a": "aa", "i": "iy", "u": "uw", "o": "ow",
-    "e": "ey", "y": "uw", "j": "y", "x": "k", "h": "hh",
+_SAMPA = {
+    "b": "b", "p": "p", "m": "m", "d": "d", "t": "t", "n": "n", "g": "g", "k": "k", "N": "ng", "f": "f", "v": "v", "B": "v",
+    "V": "v", "s": "s", "z": "z", "S": "sh", "Z": "zh", "C": "hh", "x": "k", "X": "k", "h": "hh", "H": "hh", "D": "dh", "4": "d",
+    "l": "l", "L": "l", "r": "r", "R": "r", "j": "y", "J": "y", "a": "aa", "A": "aa", "e": "ey", "E": "eh", "i": "iy", "I": "ih",
+    "o": "ow", "O": "ao", "u": "uw", "U": "uh", "y": "uw", "Y": "uh", "2": "er", "9": "er", "6": "ax", "@": "ax", "?": "pau", "Q": "pau", ".": "pau", "(": "pau",
 }  # fmt: skip
+_SAMPA_DIPHTHONGS = {"aI": "ay", "aU": "aw", "OY": "oy"}
 
 
 def _lablaut_phone(label: str) -> str:
-    # Emo-DB writes phones in a SAMPA dialect; only the first letter matters for the viseme, and an empty or `_` mark is a pause.
-    letter = label.lstrip("_:!")[:1]
-    if label.startswith("_") or not letter:
-        return "pau"
-    if label[:2] == "aI":
-        return "ay"
-    if label[:2] == "aU":
-        return "aw"
-    return _GERMAN_EXTRA.get(letter) or arpabet_phone(letter) or "ax"
+    # Emo-DB writes phones in a dialect of SAMPA: `_t` is a stop whose start cannot be heard, `tasp` the breath after a release.
+    bare = label.lstrip("_")
+    if bare.endswith("asp"):
+        return "hh"
+    return _SAMPA_DIPHTHONGS.get(bare[:2]) or _SAMPA.get(bare[:1], "ax" if bare else "pau")
 
 
 def _lablaut_marks(path: str | Path) -> list[tuple[float, str]]:

@@ -9,15 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import av
 import numpy as np
-import torch
 
 from emohead.data.forced_alignment import SpokenWord, align_words
 from emohead.data.resampling import resampled
 from emohead.data.speech_text import random_sentence
 from emohead.data.tts import Espeak, random_speech
 from emohead.errors import InputError
+from emohead.media import read_audio
 from emohead.motion.phones import PHONE_INDEX
 from emohead.types import PhoneSegment, Waveform
 
@@ -129,7 +128,7 @@ def human_speech(folder: Path, *, split: str) -> Iterator[tuple[Waveform, Sequen
     with open(folder / "transcripts.tsv", encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file, delimiter="\t") if row["split"] == split]
     for row in rows:
-        audio = _read_audio(folder / row["file"])
+        audio = read_audio(folder / row["file"], sample_rate=CORPUS_RATE)
         try:
             segments = align_words(audio, _canonical_words(row["text"], row["canonical_phones"]))
         except InputError:
@@ -144,11 +143,3 @@ def _canonical_words(text: str, canonical: str) -> list[SpokenWord]:
     if len(names) != len(pronunciations):
         names = [f"word {index + 1}" for index in range(len(pronunciations))]
     return [SpokenWord(name, (phones,)) for name, phones in zip(names, pronunciations, strict=True)]
-
-
-def _read_audio(path: Path) -> Waveform:
-    with av.open(str(path)) as container:
-        resampler = av.AudioResampler("flt", "mono", CORPUS_RATE)
-        blocks = [block.to_ndarray()[0] for frame in container.decode(audio=0) for block in resampler.resample(frame)]
-        blocks += [block.to_ndarray()[0] for block in resampler.resample(None)]
-    return Waveform(torch.from_numpy(np.concatenate(blocks).astype(np.float32)), CORPUS_RATE)
