@@ -119,7 +119,8 @@ _SAMPA = {
     "b": "b", "p": "p", "m": "m", "d": "d", "t": "t", "n": "n", "g": "g", "k": "k", "N": "ng", "f": "f", "v": "v", "B": "v",
     "V": "v", "s": "s", "z": "z", "S": "sh", "Z": "zh", "C": "hh", "x": "k", "X": "k", "h": "hh", "H": "hh", "D": "dh", "4": "d",
     "l": "l", "L": "l", "r": "r", "R": "r", "j": "y", "J": "y", "a": "aa", "A": "aa", "e": "ey", "E": "eh", "i": "iy", "I": "ih",
-    "o": "ow", "O": "ao", "u": "uw", "U": "uh", "y": "uw", "Y": "uh", "2": "er", "9": "er", "6": "ax", "@": "ax", "?": "pau", "Q": "pau", ".": "pau", "(": "pau",
+    "o": "ow", "O": "ao", "u": "uw", "U": "uh", "y": "uw", "Y": "uh", "2": "er", "9": "er", "6": "ax", "@": "ax",
+    "?": "pau", "Q": "pau", ".": "pau", "(": "pau",
 }  # fmt: skip
 _SAMPA_DIPHTHONGS = {"aI": "ay", "aU": "aw", "OY": "oy"}
 

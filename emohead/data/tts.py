@@ -55,9 +55,7 @@ def speak_flite(
         printed = _run(command)
         audio = _read_wav(target)
     ends = [(mark.rsplit(":", 1)[0], float(mark.rsplit(":", 1)[1])) for mark in printed.split() if ":" in mark]
-    # kal16 prints the times of its 8 kHz twin, about 2 % off; the other voices' printed times are those of the audio.
-    scale = audio.duration / ends[-1][1] if voice == "kal16" else 1.0
-    return SyntheticSpeech(audio, _segments_from_ends(ends, scale), f"flite:{voice}")
+    return SyntheticSpeech(audio, _segments_from_ends(ends, audio.duration), f"flite:{voice}")
 
 
 def speak_festival(text: str, *, stretch: float = 1.0) -> SyntheticSpeech:
@@ -79,7 +77,7 @@ def speak_festival(text: str, *, stretch: float = 1.0) -> SyntheticSpeech:
         audio = _read_wav(wav)
         rows = [line.split() for line in labels.read_text().splitlines()]
     ends = [(row[2], float(row[0])) for row in rows if len(row) == 3]
-    return SyntheticSpeech(audio, _segments_from_ends(ends, audio.duration / ends[-1][1]), "festival:kal")
+    return SyntheticSpeech(audio, _segments_from_ends(ends, audio.duration), "festival:kal")
 
 
 class Espeak:
@@ -239,12 +237,13 @@ def _espeak_segments(events: list[tuple[float, str]], duration: float) -> tuple[
     return tuple(PhoneSegment(phone, start, end) for phone, start, end in zip(phones, starts, ends, strict=True) if end > start)
 
 
-def _segments_from_ends(ends: list[tuple[str, float]], scale: float) -> tuple[PhoneSegment, ...]:
+def _segments_from_ends(ends: list[tuple[str, float]], duration: float) -> tuple[PhoneSegment, ...]:
+    # The printed times are those of the audio, which the diphone voices cut short inside the last pause.
     starts = [0.0, *(end for _, end in ends)]
     return tuple(
-        PhoneSegment(arpabet_phone(name) or "ax", start * scale, end * scale)
+        PhoneSegment(arpabet_phone(name) or "ax", start, min(end, duration))
         for (name, end), start in zip(ends, starts, strict=False)
-        if end > start
+        if min(end, duration) > start
     )
 
 
