@@ -57,7 +57,7 @@ def split_shapes(segments: Sequence[PhoneSegment]) -> list[PhoneSegment]:
     breath = {"hh": "ax", "pau": "ax"}
     return [
         PhoneSegment(breath.get(after, after), part.start, part.end) if part.phone == "hh" else part
-        for part, after in zip(parts, following, strict=True)
+        for part, after in zip(parts, following, strict=False)
     ]
 
 

@@ -16,6 +16,8 @@ REFRACTORY = 0.35
 """Seconds between two blinks at least."""
 INTERVAL_SIGMA = 0.7
 """Standard deviation of the log of the interval."""
+LONGEST_INTERVAL = 3.0
+"""Mean intervals after which a blink comes in any case."""
 ANCHORED = 0.6
 """Share of blinks that go to a nearby anchor, if there is one."""
 ANCHOR_REACH, ANCHOR_SPREAD = 1.0, 0.06
@@ -45,8 +47,9 @@ def blink_times(
         # The mean of a log-normal is its median times exp(sigma^2 / 2); doublets shorten the mean further.
         median = 60.0 / here * math.exp(-(INTERVAL_SIGMA**2) / 2) * (1 + DOUBLET)
         interval = median * math.exp(INTERVAL_SIGMA * float(torch.randn((), generator=generator)))
-        # A clip starts somewhere within an interval.
-        clock += max(REFRACTORY, interval * (uniform() if first else 1.0))
+        # A clip starts somewhere within an interval, and not a long one.
+        interval = min(interval, 60.0 / here) * uniform() if first else min(interval, LONGEST_INTERVAL * 60.0 / here)
+        clock += max(REFRACTORY, interval)
         first = False
         nearest = min(anchors, key=lambda anchor: abs(anchor - clock), default=math.inf)
         spread = ANCHOR_SPREAD * float(torch.randn((), generator=generator))

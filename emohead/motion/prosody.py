@@ -18,8 +18,10 @@ SHORTEST_PHRASE = 0.20
 """Seconds of speech that make one."""
 LOWEST_PITCH, HIGHEST_PITCH = 70.0, 420.0
 """Hz searched for the voice."""
-VOICED = 0.45
-"""Normalised autocorrelation above which a frame is voiced."""
+VOICED = 0.35
+"""Normalised autocorrelation, less the octave cost, above which a frame is voiced."""
+OCTAVE_COST = 0.06
+"""Autocorrelation that a candidate must win by for each octave it is lower."""
 ACCENT_SPACING = 0.35
 """Seconds between two accents at least."""
 ACCENT_SCORE = 0.8
@@ -106,8 +108,10 @@ def pitch(audio: Waveform, n_frames: int) -> Float[Tensor, " T"]:
         # The window's own correlation is divided out, which removes its bias towards short lags.
         own = torch.fft.irfft(torch.fft.rfft(window, size).abs().square(), size)[: longest + 1]
         normal = correlation / (own / own[0]) / (correlation[:, :1] + 1e-8)
-        best, lag = normal[:, shortest:].max(1)
-        blocks.append(torch.where(best > VOICED, audio.sample_rate / (lag + shortest).float(), torch.zeros(())))
+        lags = torch.arange(shortest, normal.shape[1])
+        # Twice the period correlates as well as the period itself; a price per octave picks the shorter.
+        best, index = (normal[:, shortest:] - OCTAVE_COST * torch.log2(lags / shortest)).max(1)
+        blocks.append(torch.where(best > VOICED, audio.sample_rate / lags[index].float(), torch.zeros(())))
     return torch.cat(blocks)
 
 
