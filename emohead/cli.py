@@ -1,0 +1,138 @@
+"""The command line: `emohead COMMAND`. Failures are one line on the error stream; exit codes are those of `emohead.errors`."""
+
+import io
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import dataclass
+from types import FrameType
+from typing import Annotated, Any
+
+import tyro
+
+from emohead.commands.animate import Animate
+from emohead.commands.describe_au import Au
+from emohead.commands.doctor import Doctor
+from emohead.commands.inspect import Inspect
+from emohead.commands.options import Command, Outcome
+from emohead.commands.render import Render
+from emohead.commands.verify import Verify
+from emohead.errors import CancelledError, EmoheadError, InputError, ResourceError
+
+DESCRIPTION = "From a voice and a sentence to a talking-head video, with 3D Gaussian avatars, on a bare machine."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo(Command):
+    """Serve the browser demo: avatar, voice and sentence in, video out. Nothing leaves this machine."""
+
+    host: str = "127.0.0.1"
+    """Address to listen at; one that others can reach needs --auth."""
+    port: int = 7860
+    """Port to listen at."""
+    device: str = "auto"
+    """Where to draw: cpu, cuda, or auto for the fastest there is."""
+    auth: str | None = None
+    """NAME:PASSWORD that visitors must give."""
+
+    def run(self) -> Outcome:
+        """Serve until interrupted."""
+        try:
+            from demo.app import launch
+        except ModuleNotFoundError as error:
+            raise ResourceError(f"the demo needs {error.name}; pip install 'emohead[demo]'") from error
+        name, colon, password = (self.auth or "").partition(":")
+        if self.auth is not None and not (name and colon and password):
+            raise InputError("--auth needs the form NAME:PASSWORD")
+        print(f"http://{self.host}:{self.port} (stop with Ctrl-C)", flush=True)
+        launch(host=self.host, port=self.port, device=self.device, auth=(name, password) if self.auth else None)
+        return Outcome("")
+
+
+Commands = (
+    Annotated[Doctor, tyro.conf.subcommand("doctor")]
+    | Annotated[Render, tyro.conf.subcommand("render")]
+    | Annotated[Animate, tyro.conf.subcommand("animate")]
+    | Annotated[Au, tyro.conf.subcommand("au")]
+    | Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Inspect, tyro.conf.subcommand("inspect")]
+    | Annotated[Verify, tyro.conf.subcommand("verify")]
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code of the process."""
+    try:
+        command = parse(sys.argv[1:] if arguments is None else arguments)
+    except InputError as error:
+        return _report(error)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with _short_warnings():
+            outcome = command.run()
+    except EmoheadError as error:
+        return _report(error, debug=command.debug)
+    except KeyboardInterrupt:
+        return _report(CancelledError("cancelled; no output was changed"))
+    except MemoryError as error:
+        return _report(ResourceError("out of memory; give a smaller --size or a shorter recording"), debug=command.debug, cause=error)
+    for warning in outcome.warnings:
+        print(f"emohead: warning: {warning}", file=sys.stderr)
+    if outcome.text:
+        print(outcome.text)
+    return outcome.exit_code
+
+
+def parse(arguments: Sequence[str]) -> Any:
+    """The command that the arguments name; `--help` prints and exits.
+
+    Raises:
+        InputError: unknown or missing options, values of another type.
+    """
+    complaint = io.StringIO()
+    config = (tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
+    try:
+        with redirect_stderr(complaint):
+            return tyro.cli(Commands, prog="emohead", description=DESCRIPTION, args=list(arguments), config=config)  # type: ignore[arg-type]
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise InputError(_one_line(complaint.getvalue())) from None
+
+
+def _one_line(box: str) -> str:
+    """Tyro's framed complaint as one line: the text of the frame, up to its first rule, and the way to the help."""
+    text = [line.strip("│╭╮╰╯ \n") for line in box.splitlines()]
+    rules = [index for index, line in enumerate(text) if line.startswith("──") and index > 0]
+    said = [line for line in text[1 : rules[0] if rules else None] if line and not line.startswith("─")]
+    return f"{' '.join(' '.join(said).split()).rstrip('.')}; see emohead --help"
+
+
+def _report(error: EmoheadError, *, debug: bool = False, cause: BaseException | None = None) -> int:
+    if debug:
+        traceback.print_exception(cause or error)
+    print(f"emohead: error: {' '.join(str(error).split())}", file=sys.stderr)
+    return error.exit_code
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """Warnings raised on the way are one line as well."""
+
+    def show(message: Warning | str, category: type[Warning], *place: object, **more: object) -> None:
+        print(f"emohead: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What a person types: one small module per command, each a dataclass whose fields are the options and whose `run` does the work."""

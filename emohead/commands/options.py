@@ -1,0 +1,82 @@
+"""Options that several commands share. Nothing heavy is imported here, so that `--help` answers at once."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+if TYPE_CHECKING:
+    from emohead.pipeline import Request
+
+SAMPLE_SPEECH = "sample_speech.wav"
+"""The spoken sample that ships, used when no recording is given."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command has to say when it is done."""
+
+    text: str
+    """For the standard output."""
+    warnings: tuple[str, ...] = ()
+    """For the error stream, one line each."""
+    exit_code: int = 0
+    """Of the process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """What every command has."""
+
+    debug: bool = False
+    """Show the traceback of an error instead of one line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechCommand(Command):
+    """Options of the commands that make a voice move a face."""
+
+    audio: Path | None = None
+    """The voice: any common audio file, or a video with sound. Without it a spoken sample is used."""
+    emotion: str | None = None
+    """A sentence: "starts calm, then delighted surprise"."""
+    label: str | None = None
+    """One emotion throughout, with a strength if wanted: happy, or happy:0.8."""
+    au: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """An action unit throughout: AU12=0.6, or AU12L=0.6 for the left side only."""
+    transcript: str | None = None
+    """The spoken words (words.txt) or timed phones (phones.TextGrid); then every p, b and m closes the lips."""
+    strict: bool = False
+    """Refuse words that are not understood instead of taking the nearest meaning."""
+    style: str = "default"
+    """Manner of moving: default, calm or lively."""
+    intensity: float = 1.0
+    """Strength of --emotion and --label, 0 to 1.3; 1 is as described."""
+    seed: int = 0
+    """One seed gives one result."""
+    fps: float = 25.0
+    """Frames per second, 1 to 120."""
+    dry_run: bool = False
+    """Check everything, print the resolved settings and stop."""
+
+    def recording(self) -> Path:
+        """The voice that is used."""
+        from emohead.assets import find
+
+        return find(SAMPLE_SPEECH) if self.audio is None else self.audio
+
+    def request(self) -> "Request":
+        """The options as the pipeline takes them; a transcript must be a file here."""
+        from emohead.errors import InputError
+        from emohead.pipeline import Request
+
+        if self.transcript is not None and not self.transcript.lower().endswith((".txt", ".textgrid")):
+            raise InputError(f"--transcript {self.transcript}: give a .txt file with the words or a .TextGrid file with timed phones")
+        return Request(self.emotion, self.label, self.au, self.transcript, self.intensity, self.seed, self.style, self.fps, self.strict)
+
+
+def to_json(settings: dict[str, Any]) -> str:
+    """Settings or results as readable JSON."""
+    return json.dumps(settings, indent=1, ensure_ascii=False)

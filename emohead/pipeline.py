@@ -1,0 +1,266 @@
+"""One call from a voice and a sentence to a talking head: `Pipeline.from_pretrained("demo")("speech.wav", emotion="relieved")`."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+import emohead
+from emohead.avatar import read_emo, resolve_avatar, topology_digest
+from emohead.errors import InputError
+from emohead.head import load_head
+from emohead.media import read_audio
+from emohead.motion.align import read_textgrid
+from emohead.motion.speech_to_motion import speech_to_motion
+from emohead.performance import Performance, Progress
+from emohead.raster import build_rasterizer
+from emohead.rendering import Renderer
+from emohead.types import AUTrack, HeadMotion, PhoneSegment, Waveform
+
+if TYPE_CHECKING:
+    from controllers.plan import TextPlan
+
+SILENCE_PEAK = 1e-3
+"""A recording whose peak stays below this (-60 dB) has no voice in it."""
+FPS_RANGE = (1.0, 120.0)
+PLANNING_STARTS, LISTENING_STARTS = 0.02, 0.04
+"""Shares of the work that are done by then; `performance.DRAWING_STARTS` follows."""
+MAX_TRANSCRIPT_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Request:
+    """How a voice is to be performed."""
+
+    emotion: str | None = None
+    """A sentence: "starts calm, then delighted surprise"."""
+    label: str | None = None
+    """An emotion kept throughout, with a strength if wanted: `happy` or `happy:0.8`."""
+    au: tuple[str, ...] = ()
+    """Action units kept throughout: `AU12=0.6`, or `AU12L=0.6` for one side."""
+    transcript: str | Path | Sequence[PhoneSegment] | None = None
+    """The spoken words: a .txt file, a .TextGrid file with timed phones, the words themselves, or timed phones."""
+    intensity: float = 1.0
+    """Strength of label and sentence, 0..1.3; 1 is as described. Action units are taken as given."""
+    seed: int = 0
+    """One seed gives one performance."""
+    style: str = "default"
+    """Manner of moving, a name of `motion.rules.STYLES`."""
+    fps: float = 25.0
+    """Frames per second, 1..120."""
+    strict: bool = False
+    """Refuse words that are not understood instead of taking the nearest meaning."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A request that was checked against its recording: everything is known but the motion."""
+
+    audio: Waveform
+    """The voice as it was heard, mono at 16 kHz."""
+    sound: Path | Waveform
+    """The original recording."""
+    transcript: str | Sequence[PhoneSegment] | None
+    """Words or timed phones."""
+    prompt: AUTrack
+    """The action units that were asked for, one row per frame."""
+    request: Request
+    """What was asked for."""
+    warnings: tuple[str, ...]
+    """What the user should know, one line each."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that was asked for, ready for JSON."""
+        audio = "samples" if isinstance(self.sound, Waveform) else str(self.sound)
+        asked = {**asdict(self.request), "transcript": _transcript_name(self.request.transcript)}
+        length = {"audio_duration_s": round(self.audio.duration, 4), "frames": self.prompt.n_frames}
+        return {"audio": audio, **length, **asked, "emohead": emohead.__version__}
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """An avatar, ready to perform."""
+
+    renderer: Renderer
+    """Draws the avatar."""
+    avatar_path: Path
+    """The file it came from."""
+
+    @classmethod
+    def from_pretrained(cls, name_or_path: str | Path, *, device: str = "auto", n_threads: int | None = None) -> "Pipeline":
+        """Load an avatar.
+
+        Args:
+            name_or_path: `demo`, an .emo file, or a folder with one .emo file in it.
+            device: `cpu`, `cuda`, or `auto`, which picks the fastest there is; `pipeline.device_name` says which.
+            n_threads: processor threads of the CPU rasterizer; None takes what is there.
+
+        Raises:
+            InputError: no such avatar, a damaged file, or one made for another head model.
+            VerificationError: the file was changed after it was written.
+            ResourceError: the device is not there.
+        """
+        path = _avatar_file(name_or_path)
+        avatar, record = read_emo(path)
+        head = load_head(avatar.head)
+        if topology_digest(head.triangles) != record.topology:
+            raise InputError(f"{path}: made for another version of the {avatar.head} head model; reconstruct the avatar again")
+        rasterizer = build_rasterizer(device, n_threads=n_threads)
+        place = torch.device("cuda" if rasterizer.name == "gsplat" else "cpu")
+        return cls(Renderer(avatar.to(place), head.to(place), rasterizer, place), path)
+
+    @property
+    def device_name(self) -> str:
+        """Where and with what pictures are drawn: `cpu (cpu)` or `cuda (gsplat)`."""
+        return f"{self.renderer.device.type} ({self.renderer.rasterizer.name})"
+
+    def __call__(
+        self,
+        audio: str | Path | Waveform,
+        *,
+        emotion: str | None = None,
+        label: str | None = None,
+        au: Sequence[str] = (),
+        transcript: str | Path | Sequence[PhoneSegment] | None = None,
+        intensity: float = 1.0,
+        seed: int = 0,
+        style: str = "default",
+        fps: float = 25.0,
+        size: int = 512,
+        strict: bool = False,
+        progress: Progress | None = None,
+    ) -> Performance:
+        """Let the avatar speak; the options are those of `Request`.
+
+        Args:
+            audio: a recording of any common format, or samples.
+            size: side of the square pictures in pixels, even.
+            progress: called with the share done and what is going on, here and while the performance is saved.
+
+        Returns:
+            The performance; its pictures are drawn when they are asked for.
+
+        Raises:
+            InputError: anything in the request or the recording that cannot be used.
+        """
+        request = Request(emotion, label, tuple(au), transcript, intensity, seed, style, fps, strict)
+        return self.perform(plan(audio, request, progress=progress), size=size, progress=progress)
+
+    def perform(self, planned: Plan, *, size: int = 512, progress: Progress | None = None) -> Performance:
+        """The performance of a plan; its pictures are drawn when they are asked for."""
+        camera = self.renderer.camera(size)
+        _tell(progress, LISTENING_STARTS, "listening")
+        motion = animate(planned)
+        settings = {**planned.settings, **self.settings(size)}
+        return Performance(
+            planned.audio, planned.sound, motion, planned.prompt, settings, planned.warnings, self.renderer, camera, progress
+        )
+
+    def settings(self, size: int) -> dict[str, Any]:
+        """Who is drawn where and how large, ready for JSON."""
+        self.renderer.camera(size)
+        return {"avatar": str(self.avatar_path), "size": size, "device": self.device_name}
+
+
+def plan(audio: str | Path | Waveform, request: Request | None = None, *, progress: Progress | None = None) -> Plan:
+    """Read and check everything that a request needs.
+
+    Raises:
+        InputError: anything in the request or the recording that cannot be used.
+    """
+    from controllers import control
+
+    request = request or Request()
+    if not FPS_RANGE[0] <= request.fps <= FPS_RANGE[1]:
+        raise InputError(f"fps {request.fps} is out of range; give {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g}")
+    transcript = read_transcript(request.transcript)
+    _tell(progress, 0.0, "reading the recording")
+    voice = audio if isinstance(audio, Waveform) else read_audio(audio)
+    _tell(progress, PLANNING_STARTS, "planning the expression")
+    controlled = control(
+        max(1, round(voice.duration * request.fps)),
+        request.fps,
+        sentence=request.emotion,
+        label=request.label,
+        sliders=request.au,
+        intensity=request.intensity,
+        strict=request.strict,
+        seed=request.seed,
+    )
+    silent = ["the recording is silent: the mouth stays closed"] if float(voice.samples.abs().max()) < SILENCE_PEAK else []
+    sound = audio if isinstance(audio, Waveform) else Path(audio)
+    return Plan(voice, sound, transcript, controlled.track, request, (*controlled.warnings, *silent))
+
+
+def animate(planned: Plan) -> HeadMotion:
+    """The motion of any head that speaks as planned; no avatar is needed."""
+    request = planned.request
+    return speech_to_motion(
+        planned.audio,
+        prompt=planned.prompt,
+        transcript=planned.transcript,
+        fps=request.fps,
+        seed=request.seed,
+        style=request.style,
+    )
+
+
+def understand(sentence: str, *, duration: float | None = None, strict: bool = False) -> "TextPlan":
+    """What a sentence means: the action units, gaze and head over time, and what was not understood.
+
+    Raises:
+        InputError: too long, or with `strict` an unknown word.
+    """
+    from controllers.text_to_au import text_to_plan
+
+    return text_to_plan(sentence, duration=duration, strict=strict)
+
+
+def read_transcript(transcript: str | Path | Sequence[PhoneSegment] | None) -> str | Sequence[PhoneSegment] | None:
+    """The words of a .txt file, the phones of a .TextGrid file; words and phones themselves pass through.
+
+    Raises:
+        InputError: a file that is missing, empty, too large or not text.
+    """
+    if transcript is None or not isinstance(transcript, (str, Path)):
+        return transcript
+    path = Path(transcript) if isinstance(transcript, Path) or transcript.lower().endswith((".txt", ".textgrid")) else None
+    if path is None:
+        return str(transcript)
+    if path.suffix.lower() == ".textgrid":
+        return read_textgrid(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such transcript; give a .txt file with the spoken words or a .TextGrid file with timed phones")
+    if path.stat().st_size > MAX_TRANSCRIPT_BYTES:
+        raise InputError(f"{path}: larger than {MAX_TRANSCRIPT_BYTES >> 20} MB; give only the words of this recording")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text; save the transcript as plain text") from error
+    if not text.strip():
+        raise InputError(f"{path}: the transcript is empty; write the spoken words into it or leave it out")
+    return text
+
+
+def _tell(progress: Progress | None, share: float, text: str) -> None:
+    if progress is not None:
+        progress(share, text)
+
+
+def _transcript_name(transcript: str | Path | Sequence[PhoneSegment] | None) -> str | None:
+    if transcript is None or isinstance(transcript, (str, Path)):
+        return None if transcript is None else str(transcript)
+    return f"{len(transcript)} timed phones"
+
+
+def _avatar_file(name_or_path: str | Path) -> Path:
+    folder = Path(name_or_path)
+    if not folder.is_dir():
+        return resolve_avatar(name_or_path)
+    found = sorted(folder.glob("*.emo"))
+    if len(found) != 1:
+        raise InputError(f"{folder}: holds {len(found)} .emo files; give the path of one")
+    return found[0]
