@@ -19,8 +19,6 @@ from emohead.motion.phones import PHONES
 from emohead.types import PhonePosteriors, Waveform
 
 ASSET_NAME = "phone_net.safetensors"
-CHUNK_SECONDS = 30.0
-"""Audio goes through the network in pieces of this length, so that hours need no more memory than a minute."""
 
 
 @dataclass(frozen=True)
@@ -100,17 +98,18 @@ class PhoneNet(nn.Module):
         return self.head(self.norm(hidden)).reshape(n_batch, -1, len(PHONES))[:, :n_frames]
 
     @torch.no_grad()
-    def posteriors(self, audio: Waveform) -> PhonePosteriors:
+    def posteriors(self, audio: Waveform, *, chunk_seconds: float = 30.0) -> PhonePosteriors:
         """The probability of each phone every 10 ms; `T = max(1, ceil(100 * duration))`. Works for any length, empty and silent audio too.
 
-        Long audio is cut into chunks with the network's whole context on both sides, so the result does not depend on the cuts.
+        The network sees `chunk_seconds` at a time with its whole context on both sides: hours of audio need no more memory than that,
+        and the result does not depend on the cuts.
         """
         mel_config = self.config.mel
         samples = resampled(audio, mel_config.sample_rate).samples
         samples = self.front_end.levelled(samples)
         n_frames = max(1, math.ceil(samples.shape[0] / mel_config.hop))
         context = self.context_frames + self.context_frames % 2
-        step = int(CHUNK_SECONDS * self.front_end.fps) // 2 * 2
+        step = max(int(chunk_seconds * self.front_end.fps) // 2 * 2, 2)
         was_training = self.training
         self.eval()
         chunks = []

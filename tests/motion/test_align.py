@@ -1,5 +1,6 @@
 """Transcripts are aligned, unknown words are guessed with a warning, and what cannot be aligned is refused."""
 
+import itertools
 import shutil
 
 import numpy as np
@@ -23,7 +24,7 @@ def test_alignment_finds_the_true_times(spoken):
     segments = align_transcript(spoken.audio, "Bob might buy a purple umbrella, maybe.")
     assert segments[0].start == 0
     assert segments[-1].end == pytest.approx(spoken.audio.duration)
-    assert all(a.end == b.start for a, b in zip(segments, segments[1:], strict=False))
+    assert all(a.end == b.start for a, b in itertools.pairwise(segments))
     true = [s for s in spoken.segments if s.phone in "pbm"]
     found = [s for s in segments if s.phone in "pbm"]
     assert [s.phone for s in found] == [s.phone for s in true]

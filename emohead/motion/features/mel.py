@@ -83,15 +83,14 @@ def frame_rms(samples: Float[Tensor, " S"], hop: int) -> Float[Tensor, " T"]:
 def speech_level(rms: Float[Tensor, " T"], *, floor: float = 3e-4) -> float:
     """The loudness of typical speech in a clip, from its 10 ms frame levels: never below `floor` (-70 dB, quieter than any recording).
 
-    Percentiles instead of peaks, so that a cough or a click moves it little: frames over twice the noise floor (10th percentile), without
-    their loudest 3 %; the root mean square of those within 20 dB of the 85th percentile of what is left.
+    Percentiles instead of peaks, so that a cough or a click moves it little: of the frames over twice the noise floor (10th percentile),
+    those within 20 dB of their 85th percentile, with nothing counted as more than twice that; their root mean square.
     """
     noise = rms.kthvalue(int(0.10 * (rms.shape[0] - 1)) + 1).values.item()
     active = rms[rms > max(2 * noise, 1e-4)]
     active = active if active.shape[0] > 20 else rms
-    active = active.sort().values[: max(10, int(active.shape[0] * 0.97))]
-    typical = active[int(0.85 * (active.shape[0] - 1))].item()
-    speech = active[active >= 0.1 * typical]
+    typical = active.kthvalue(int(0.85 * (active.shape[0] - 1)) + 1).values.item()
+    speech = active[active >= 0.1 * typical].clamp(max=2 * typical)
     return max(speech.square().mean().sqrt().item(), floor)
 
 
