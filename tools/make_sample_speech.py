@@ -23,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("emohead/assets/sample_speech.wav"))
     arguments = parser.parse_args()
-    speech = speak_flite(TEXT, voice="slt", stretch=1.0, pitch_hz=205.0, pitch_std_hz=32.0)
+    speech = speak_flite(TEXT, voice="slt", stretch=0.88, pitch_hz=205.0, pitch_std_hz=32.0)
     samples = resampled(speech.audio, SAMPLE_RATE).samples
     gain = min(SPEECH_RMS / speech_level(frame_rms(samples, SAMPLE_RATE // 100)), PEAK / samples.abs().max().item())
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
