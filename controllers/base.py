@@ -1,0 +1,20 @@
+"""What every controller is: a small frozen object that makes an `AUTrack` of a given length."""
+
+from typing import Protocol, TypeAlias
+
+from controllers.labels import LabelController
+from controllers.sliders import SliderController
+from controllers.text_to_au import TextController
+from emohead.types import AUTrack
+
+
+class Controller(Protocol):
+    """Makes a track; the same controller (its seed included) makes the same track."""
+
+    def __call__(self, n_frames: int, fps: float) -> AUTrack:
+        """A track of `n_frames` at `fps`; channels that were not asked for have weight 0."""
+        ...
+
+
+AnyController: TypeAlias = LabelController | SliderController | TextController
+"""The controllers there are."""

@@ -1,0 +1,62 @@
+"""Everything that was asked for, in one track: the single call of the pipeline and the command line."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from controllers.blend import blend
+from controllers.labels import LabelController
+from controllers.plan import TextPlan, plan_to_track
+from controllers.sliders import SliderController
+from controllers.text_to_au import MAX_GAIN, text_to_plan
+from emohead.errors import InputError
+from emohead.types import AUTrack
+
+
+@dataclass(frozen=True)
+class ControlResult:
+    """What was asked for and how it was understood."""
+
+    track: AUTrack
+    """The blend of all that was asked for."""
+    plan: TextPlan
+    """What the sentence was taken to mean; without events when there was none."""
+    warnings: tuple[str, ...]
+    """One line for each thing that was not understood."""
+
+
+def control(
+    n_frames: int,
+    fps: float,
+    *,
+    sentence: str | None = None,
+    label: str | None = None,
+    sliders: Sequence[str] = (),
+    intensity: float = 1.0,
+    strict: bool = False,
+    seed: int = 0,
+) -> ControlResult:
+    """One track from a label, a sentence and slider values; sliders win over the sentence, the sentence over the label.
+
+    Args:
+        n_frames: length of the track.
+        fps: frames per second.
+        sentence: English, at most 2,000 characters.
+        label: `happy` or `happy:0.8`.
+        sliders: such as `AU12=0.6`; not scaled by `intensity`.
+        intensity: multiplier of label and sentence, 0..1.3.
+        strict: unknown words in the sentence are an error.
+        seed: seed of the small variations of moods.
+
+    Raises:
+        InputError: anything asked for is unknown or out of range.
+    """
+    if not (math.isfinite(intensity) and 0.0 <= intensity <= MAX_GAIN):
+        raise InputError(f"intensity must be between 0 and {MAX_GAIN}, got {intensity}")
+    plan = text_to_plan(sentence or "", duration=n_frames / fps, intensity=intensity, strict=strict)
+    tracks = [AUTrack.neutral(n_frames, fps)]
+    if label is not None:
+        tracks.append(LabelController(label, intensity, seed)(n_frames, fps))
+    tracks.append(plan_to_track(plan, n_frames, fps, seed=seed))
+    tracks.append(SliderController(tuple(sliders))(n_frames, fps))
+    return ControlResult(blend(tracks), plan, plan.warnings)

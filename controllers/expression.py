@@ -1,0 +1,129 @@
+"""An expression: action units, gaze and head position at one moment, written in FACS codes."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from emohead.errors import InputError
+from emohead.head.action_units import channel_names
+from emohead.head.au_table import POSE_CODES
+
+_POSES = {code.number: code.offset for code in POSE_CODES}
+_GAZE_LIMITS, _HEAD_LIMITS = (0.6, 0.45), (0.5, 0.6, 0.4)
+_OTHER = {"L": "R", "R": "L"}
+
+
+@dataclass(frozen=True)
+class Expression:
+    """What a face is asked to do at one moment."""
+
+    au: Mapping[str, float] = field(default_factory=dict)
+    """Channel of `channels.AU_NAMES` to intensity 0..1; 0 asks the channel to rest, an absent channel is left alone."""
+    gaze: tuple[float, float] | None = None
+    """Gaze offset (yaw, pitch) in radians, or nothing asked."""
+    head: tuple[float, float, float] | None = None
+    """Head rotation offset, axis-angle in radians, or nothing asked."""
+    share: Mapping[str, float] = field(default_factory=dict)
+    """Share 0..1 of people who show the channel in this expression; 1 where absent. Rare channels leave first when it is faint."""
+
+
+def parse_codes(text: str) -> Expression:
+    """An expression from codes such as `12=.6 4L=.4 61=.5` (the prefix AU is optional, no side means both, 51-58 and 61-64 are poses).
+
+    Raises:
+        InputError: an unknown code, a value that is missing or outside 0..1.
+    """
+    expression = Expression()
+    for item in text.split():
+        code, separator, written = item.partition("=")
+        expression = _add_code(expression, code, _value(item, written if separator else ""))
+    return expression
+
+
+def scaled(expression: Expression, gain: float) -> Expression:
+    """The expression made stronger or fainter (gain 0..1.3).
+
+    Intensities grow with the gain; a channel that only a share s of people show comes in between gains .35(1-s) and .85(1-s), so that a
+    faint expression is the core one.
+    """
+    au = {name: min(value * gain * _ramp(expression.share.get(name, 1.0), gain), 1.0) for name, value in expression.au.items()}
+    gaze = expression.gaze and (expression.gaze[0] * gain, expression.gaze[1] * gain)
+    head = expression.head and (expression.head[0] * gain, expression.head[1] * gain, expression.head[2] * gain)
+    return replace(expression, au=au, gaze=_limited_gaze(gaze), head=_limited_head(head))
+
+
+def merged(one: Expression, other: Expression) -> Expression:
+    """Both at once: the stronger of each channel, the sum of gaze and head."""
+    names = [*one.au, *(name for name in other.au if name not in one.au)]
+    au = {name: max(one.au.get(name, 0.0), other.au.get(name, 0.0)) for name in names}
+    gaze, head = one.gaze or other.gaze, one.head or other.head
+    if one.gaze and other.gaze:
+        gaze = (one.gaze[0] + other.gaze[0], one.gaze[1] + other.gaze[1])
+    if one.head and other.head:
+        head = (one.head[0] + other.head[0], one.head[1] + other.head[1], one.head[2] + other.head[2])
+    return Expression(au, _limited_gaze(gaze), _limited_head(head), {**one.share, **other.share})
+
+
+def mirrored(expression: Expression) -> Expression:
+    """The same expression with left and right exchanged."""
+    gaze = expression.gaze and (-expression.gaze[0], expression.gaze[1])
+    head = expression.head and (expression.head[0], -expression.head[1], -expression.head[2])
+    au = {_other_side(name): value for name, value in expression.au.items()}
+    return Expression(au, _limited_gaze(gaze), _limited_head(head), {_other_side(name): value for name, value in expression.share.items()})
+
+
+def on_side(expression: Expression, side: str) -> Expression:
+    """The expression on one side only (`L` or `R`): an even one keeps that side, a one-sided one moves there."""
+    sides = {name[-1] for name, value in expression.au.items() if name[-1] in _OTHER and value > 0}
+    if sides == {_OTHER[side]}:
+        return mirrored(expression)
+    kept = {name: value for name, value in expression.au.items() if name[-1] != _OTHER[side]}
+    return replace(expression, au=kept)
+
+
+def at_rest(expression: Expression) -> Expression:
+    """All channels of the expression asked to rest; gaze and head left alone."""
+    return Expression({name: 0.0 for name in expression.au})
+
+
+def _add_code(expression: Expression, code: str, value: float) -> Expression:
+    number = code.upper().removeprefix("AU")
+    if not (number.isdecimal() and int(number) in _POSES):
+        return replace(expression, au={**expression.au, **dict.fromkeys(channel_names(code), value)})
+    offset = tuple(value * part for part in _POSES[int(number)])
+    posed = Expression(gaze=(offset[0], offset[1])) if len(offset) == 2 else Expression(head=(offset[0], offset[1], offset[2]))
+    return merged(expression, posed)
+
+
+def _value(item: str, written: str) -> float:
+    try:
+        value = float(written)
+    except ValueError:
+        raise InputError(f"{item!r} is not an action unit with a value; write for example AU12=0.6") from None
+    if not math.isfinite(value) or not 0.0 <= value <= 1.0:
+        raise InputError(f"{item!r}: the intensity must be between 0 and 1, got {written}")
+    return value
+
+
+def _ramp(share: float, gain: float) -> float:
+    if share >= 1.0:
+        return 1.0
+    start, width = 0.35 * (1.0 - share), 0.5 * (1.0 - share)
+    s = min(max((gain - start) / width, 0.0), 1.0)
+    return s * s * (3.0 - 2.0 * s)
+
+
+def _other_side(name: str) -> str:
+    return name[:-1] + _OTHER[name[-1]] if name[-1] in _OTHER else name
+
+
+def _limited_gaze(gaze: tuple[float, float] | None) -> tuple[float, float] | None:
+    return gaze and (_limit(gaze[0], _GAZE_LIMITS[0]), _limit(gaze[1], _GAZE_LIMITS[1]))
+
+
+def _limited_head(head: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
+    return head and (_limit(head[0], _HEAD_LIMITS[0]), _limit(head[1], _HEAD_LIMITS[1]), _limit(head[2], _HEAD_LIMITS[2]))
+
+
+def _limit(value: float, bound: float) -> float:
+    return min(max(value, -bound), bound) + 0.0  # Adding 0 turns a mirrored -0.0 into 0.0.

@@ -1,0 +1,370 @@
+"""A sentence to clauses: what is mentioned, how strongly, on which side, denied or not, and in which order."""
+
+import re
+import unicodedata
+from dataclasses import dataclass, field, replace
+
+from controllers.lexicon import NEAR, Lexicon, Match, Meaning, load_lexicon
+from controllers.states import Concept, actions
+from controllers.tables import read_table
+
+EMPHASIS = 1.15
+"""Factor of capitals and of two or more exclamation marks."""
+NOT_VERY = 0.3
+"""Intensity of `not very happy`: a denied intensity word weakens instead of denying."""
+_STRONG = 0.75
+_SPEEDS = {"fast": "fast", "slow": "slow", "turn": "turn", "burst": "fast"}
+_WINDOWS = {"at_start": (0.0, 0.25), "at_middle": (0.375, 0.625), "at_end": (0.75, 1.0), "throughout": (0.0, 1.0)}
+_LENGTHS = {"brief": 0.8, "second": 1.0, "long": 3.0}
+_NUMBERS: dict[str, float] = {
+    "half": 0.5, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
+}  # fmt: skip
+_TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:\.\d+)?|[.!?;,:()\u2014]")
+_BREAKS, _PAUSES = frozenset(".!?;"), frozenset(",:()\u2014")
+_COPULAS, _OWNERS = frozenset({"is", "are", "was", "were"}), frozenset({"his", "her", "their", "its", "the", "both"})
+
+
+@dataclass
+class Mention:
+    """One state or action as the sentence has it."""
+
+    concept: Concept
+    gain: float
+    negated: bool
+    side: str
+    """`L`, `R`, `one` or empty."""
+    segment: int
+    """Number of the comma- or and-separated stretch it stands in."""
+    first: int
+    stop: int
+
+
+@dataclass
+class Clause:
+    """One step of the sentence's course."""
+
+    mentions: list[Mention] = field(default_factory=list)
+    speed: str = ""
+    """`fast`, `slow`, `turn` or empty."""
+    windows: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """Per segment, the stretch of the clip it was pinned to."""
+    lengths: dict[int, float] = field(default_factory=dict)
+    """Per segment, the seconds it was given."""
+    repeated: set[int] = field(default_factory=set)
+    """Segments that happen now and then."""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A sentence read."""
+
+    clauses: list[Clause]
+    """In order of time."""
+    text: str
+    """The sentence with emoji in words."""
+    spans: list[tuple[int, int]]
+    """First and last character of each token; mentions point into them."""
+    unknown: list[tuple[str, str]]
+    """Words that were not known, each with the known word taken instead, or an empty string."""
+    first_side: str
+    """The first side the sentence names, `L`, `R` or empty."""
+
+    def words(self, mentions: list[Mention]) -> str:
+        """The stretch of the sentence from the first of some mentions to the last."""
+        first, stop = min(mention.first for mention in mentions), max(mention.stop for mention in mentions)
+        return self.text[self.spans[first][0] : self.spans[stop - 1][1]]
+
+
+def parse(sentence: str) -> Parsed:
+    """Reads a sentence. Every string can be read; what means nothing to it is listed."""
+    text = _plain(sentence)
+    found = list(_TOKEN.finditer(text))
+    reader = _Reader(load_lexicon(), [token[0] for token in found])
+    clauses = reader.read(loud="!!" in text)
+    return Parsed(clauses, text, [token.span() for token in found], reader.unknown, reader.first_side)
+
+
+def _plain(sentence: str) -> str:
+    """Emoji in words, typographic and control characters as plain ones."""
+    for emoji, words in read_table("emoji")["emoji"].items():
+        if emoji in sentence:
+            sentence = sentence.replace(emoji, f", {words}, ")
+    text = unicodedata.normalize("NFKC", sentence).replace("\u2019", "'").replace("\u2018", "'")
+    return "".join(" " if unicodedata.category(char) in ("Cc", "Cf", "So", "Sk") else char for char in text)
+
+
+class _Reader:
+    """Walks over the tokens once; lives for one sentence."""
+
+    def __init__(self, lexicon: Lexicon, spelt: list[str]) -> None:
+        self.lexicon, self.spelt, self.tokens = lexicon, spelt, [token.lower() for token in spelt]
+        self.clauses: list[Clause] = [Clause()]
+        self.place = self.segment = self.cursor = 0
+        self.unknown: list[tuple[str, str]] = []
+        self.first_side = ""
+        self.negated = self.from_pending = self.swap_pending = self.subordinate = False
+        self.mixture = 1.0
+        self.shouting = any(word.islower() for word in spelt)
+        self._forget_modifiers()
+        self.window: tuple[float, float] | None = None
+        self.length: float | None = None
+        self.repeated = False
+
+    @property
+    def clause(self) -> Clause:
+        return self.clauses[self.place]
+
+    def read(self, *, loud: bool) -> list[Clause]:
+        """All clauses; `unknown` and `first_side` are filled on the way."""
+        while self.cursor < len(self.tokens):
+            self.cursor = self._step(self.cursor)
+        self._end_segment()
+        clauses = _without_empty(self.clauses)
+        if loud:
+            for mention in (mention for clause in clauses for mention in clause.mentions):
+                mention.gain *= EMPHASIS
+        return clauses
+
+    def _step(self, index: int) -> int:
+        token = self.tokens[index]
+        if token in _BREAKS or token in _PAUSES:
+            self._punctuation(index)
+            return index + 1
+        seconds = self._seconds(index)
+        if seconds is not None:
+            return seconds
+        found = self.lexicon.match(self.tokens, index)
+        if found is None:
+            return self._unknown_word(index)
+        if self.from_pending and token == "to" and self.clause.mentions and found.meaning.kind == "ignore":
+            self._next_clause("turn")
+            self.from_pending = False
+        self.from_pending = self.from_pending or token == "from"
+        self._apply(found.meaning, index, found)
+        return found.stop
+
+    def _apply(self, meaning: Meaning, index: int, found: Match) -> None:
+        kind, value = meaning.kind, meaning.value
+        if kind in ("negator", "intensity", "comparative", "side", "mixture") and self.since is None:
+            self.since = index
+        if kind in ("state", "action"):
+            self._mention(meaning, index, found)
+        elif kind == "time":
+            self._time(str(value))
+        elif kind == "negator":
+            self.negated = True
+        elif kind == "intensity":
+            self.intensities.append(float(value))
+        elif kind == "comparative":
+            self.factor *= float(value)
+        elif kind == "side":
+            self._side(str(value))
+        elif kind == "mixture":
+            self.mixture = float(value)
+        elif kind == "with":
+            self._end_segment()
+            if meaning.phrase in self.lexicon.scope_end:
+                self.negated = False
+        elif kind == "scenery":
+            self._forget_modifiers()
+
+    def _mention(self, meaning: Meaning, index: int, found: Match) -> None:
+        concept = meaning.concept
+        assert concept is not None
+        if meaning.phrase in self.lexicon.ambiguous and self.lexicon.is_scenery(self.tokens, found.stop):
+            return self._forget_modifiers()  # A blue coat, a warm room: the word is about the thing.
+        for inner in found.inside:
+            inner_match = self.lexicon.match(self.tokens[: inner + 1], inner)
+            if inner_match and inner_match.meaning.kind in ("side", "intensity"):
+                self._apply(inner_match.meaning, inner, inner_match)
+        if concept.side:
+            self._side(concept.side)
+        negated = self.negated
+        if negated and self.intensities and max(self.intensities) >= _STRONG:
+            negated, self.intensities = False, [NOT_VERY]
+        shouted = self.shouting and any(word.isupper() and len(word) > 2 for word in self.spelt[index : found.stop])
+        first = index if self.since is None else min(index, self.since)
+        side = concept.side or self.side or self._one_of_two(index, found)
+        mention = Mention(concept, 0.0, negated, side, self.segment, first, found.stop)
+        mention.gain = float(meaning.value) * self.factor * self.mixture * (EMPHASIS if shouted else 1.0) * self._intensity(concept)
+        self.clause.mentions.append(mention)
+        if self.window is not None:
+            self.clause.windows[self.segment] = self.window
+        if self.length is not None:
+            self.clause.lengths[self.segment] = self.length
+        if self.repeated:
+            self.clause.repeated.add(self.segment)
+        self.window, self.length, self.repeated = None, None, False
+        self._forget_modifiers()
+
+    def _one_of_two(self, index: int, found: Match) -> str:
+        """`one` for a single eyebrow that is not said to be the left or the right one."""
+        words = self.tokens[max(index - 1, 0) : found.stop]
+        return "one" if "eyebrow" in words and not {"a", "an"}.isdisjoint(words) else ""
+
+    def _intensity(self, concept: Concept) -> float:
+        """The multiplier of the intensity words before a mention: the last one counts, further strong ones add a little."""
+        bare = self.lexicon.bare_intensity
+        intensity = self.intensities[-1] + 0.03 * sum(value >= _STRONG for value in self.intensities[:-1]) if self.intensities else bare
+        return intensity if concept.is_state else intensity / bare
+
+    def _time(self, operation: str) -> None:
+        current = self._last_in_segment()
+        if operation in _WINDOWS or operation in _LENGTHS:
+            self._pin(operation, current)
+        elif operation == "repeated":
+            if current is None:
+                self.repeated = True
+            else:
+                self.clause.repeated.add(current.segment)
+        elif operation in ("fast", "slow"):
+            if current is None and self.clause.mentions:
+                self._next_clause(operation)
+            else:
+                self.clause.speed = operation
+        elif operation in ("after", "previous", "before") and not self.clause.mentions:
+            # The subordinate clause comes first in the sentence; the main one follows its comma.
+            self.subordinate, self.swap_pending = True, operation == "before"
+        elif operation == "previous":
+            self._next_clause("")
+            self.clauses.insert(self.place - 1, self.clauses.pop(self.place))
+            self.place -= 1
+        else:
+            self._next_clause(_SPEEDS.get(operation, ""))
+
+    def _pin(self, operation: str, current: Mention | None) -> None:
+        """A window or a length, for the mention just made or for the next one."""
+        if operation in _WINDOWS:
+            if current is None:
+                self.window = _WINDOWS[operation]
+            else:
+                self.clause.windows[current.segment] = _WINDOWS[operation]
+        elif current is None:
+            self.length = _LENGTHS[operation]
+        else:
+            self.clause.lengths[current.segment] = _LENGTHS[operation]
+
+    def _seconds(self, index: int) -> int | None:
+        """`for two seconds`, `for 1.5 s`: the index after it, or nothing when it does not stand here."""
+        words = self.tokens[index : index + 5]
+        if not words or words[0] != "for":
+            return None
+        rest = [word for word in words[1:] if word not in ("about", "around", "a", "roughly")]
+        if len(rest) < 2 or rest[1] not in ("second", "seconds", "sec", "secs", "s"):
+            return None
+        value = _NUMBERS.get(rest[0]) or (float(rest[0]) if rest[0].replace(".", "", 1).isdigit() else None)
+        if value is None:
+            return None
+        current = self._last_in_segment()
+        if current is None:
+            self.length = value
+        else:
+            self.clause.lengths[current.segment] = value
+        return self.tokens.index(rest[1], index) + 1
+
+    def _side(self, value: str) -> None:
+        side = {"R1": "one", "both": ""}.get(value, value)
+        if side in ("L", "R") and not self.first_side:
+            self.first_side = side
+        self.side = side
+        self.sided = True
+
+    def _punctuation(self, index: int) -> None:
+        self._end_segment()
+        self.negated = False
+        if self.subordinate and self.clause.mentions:
+            self._next_clause("")
+            if self.swap_pending:
+                self.clauses.insert(self.place - 1, self.clauses.pop(self.place))
+                self.place -= 1
+        elif self.tokens[index] in _BREAKS and not self._describes(index + 1):
+            self._next_clause("")
+
+    def _describes(self, index: int) -> bool:
+        """Whether the next sentence goes on describing (`Her eyes are wet.`) instead of going on in time."""
+        stop = next((i for i in range(index, len(self.tokens)) if self.tokens[i] in _BREAKS), len(self.tokens))
+        words = self.tokens[index:stop]
+        return bool(words) and words[0] in _OWNERS and not _COPULAS.isdisjoint(words)
+
+    def _next_clause(self, speed: str) -> None:
+        self._end_segment()
+        self.negated = self.subordinate = False
+        self.mixture = 1.0
+        if self.clause.mentions:
+            self.place += 1
+            self.clauses.insert(self.place, Clause())
+        self.clause.speed = speed or self.clause.speed
+
+    def _end_segment(self) -> None:
+        """What was said after a mention (`smiles slightly`, `winks on the left`) belongs to it."""
+        last = self._last_in_segment()
+        if last is not None:
+            if self.intensities or self.factor != 1.0:
+                last.gain *= self.factor * self._intensity(last.concept) / (self.lexicon.bare_intensity if last.concept.is_state else 1.0)
+            if self.sided and not last.concept.side:
+                last.side = self.side
+            if self.since is not None:
+                last.stop = max(last.stop, self.cursor)
+            self._forget_modifiers()
+        elif self.sided and self.clause.mentions and not self.clause.mentions[-1].side:
+            # `Winks with the left eye`: the side stands in a stretch of its own.
+            self.clause.mentions[-1].side = self.side
+            self.clause.mentions[-1].stop = self.cursor
+            self._forget_modifiers()
+        elif self.sided and not self.clause.mentions and self.place and self.clauses[self.place - 1].mentions:
+            self._repeat_to_other_side(self.clauses[self.place - 1].mentions[-1])
+        self.segment += 1
+
+    def _repeat_to_other_side(self, previous: Mention) -> None:
+        """`Looks left, then right`: the direction alone repeats the movement."""
+        word = {"L": "left", "R": "right"}.get(self.side, "")
+        concept = actions().get(re.sub(r"\b(left|right)\b", word, previous.concept.name))
+        if concept is not None and previous.concept.side and concept.side == self.side:
+            first = self.cursor - 1 if self.since is None else self.since
+            placed = replace(previous, segment=self.segment, first=first, stop=self.cursor)
+            self.clause.mentions.append(replace(placed, concept=concept, side=self.side))
+            self._forget_modifiers()
+
+    def _last_in_segment(self) -> Mention | None:
+        mentions = self.clause.mentions
+        return mentions[-1] if mentions and mentions[-1].segment == self.segment else None
+
+    def _unknown_word(self, index: int) -> int:
+        token = self.tokens[index]
+        if token[0].isdigit():
+            return index + 1
+        self._forget_modifiers_unless_near(index)
+        return index + 1
+
+    def _forget_modifiers_unless_near(self, index: int) -> None:
+        token = self.tokens[index]
+        near = self.lexicon.nearest(token) if len(token) >= 4 else None
+        opposite = self.lexicon.match([token[2:]], 0) if token.startswith("un") and len(token) > 5 else None
+        if opposite and opposite.meaning.kind in ("state", "action"):
+            was_negated, self.negated = self.negated, True
+            self._apply(opposite.meaning, index, replace(opposite, stop=index + 1))
+            self.negated = was_negated
+        elif near and near[1] >= NEAR:
+            self.unknown.append((self.spelt[index], near[0].phrase))
+            self._apply(near[0], index, Match(near[0], index + 1, ()))
+        else:
+            self.unknown.append((self.spelt[index], ""))
+            self._forget_modifiers()
+
+    def _forget_modifiers(self) -> None:
+        self.intensities: list[float] = []
+        self.factor = 1.0
+        self.side = ""
+        self.sided = False
+        self.since: int | None = None
+
+
+def _without_empty(clauses: list[Clause]) -> list[Clause]:
+    """Clauses that say something; a speed at the very end belongs to the clause before it."""
+    kept: list[Clause] = []
+    for clause in clauses:
+        if clause.mentions:
+            kept.append(clause)
+        elif clause.speed and kept and not kept[-1].speed:
+            kept[-1].speed = clause.speed
+    return kept

@@ -1,0 +1,212 @@
+"""A sentence to a plan of expressions over time, through a lexicon and a few rules of grammar."""
+
+import math
+from dataclasses import dataclass, replace
+
+from controllers.envelopes import ONSET
+from controllers.expression import Expression, at_rest, merged, mirrored, on_side, scaled
+from controllers.gestures import Gesture
+from controllers.plan import Event, TextPlan, plan_to_track
+from controllers.states import states
+from controllers.text_parse import Clause, Mention, Parsed, parse
+from emohead.errors import InputError
+from emohead.types import AUTrack
+
+MAX_CHARACTERS = 2000
+"""A longer sentence is refused."""
+NOMINAL_DURATION = 6.0
+"""Seconds that a clip of unknown length is taken for where a sentence speaks of seconds."""
+OPPOSITE_GAIN = 0.25
+"""How much of its opposite a denied state suggests (`not happy` is a little sad)."""
+REPEAT_PERIOD, REPEAT_LENGTH = 2.5, 0.8
+"""Seconds between and for each of the things done now and then."""
+MAX_GAIN = 1.3
+"""Strongest gain of an expression."""
+_ONSETS = {"fast": 0.15, "turn": 1.6 * ONSET, "slow": 2.5 * ONSET}
+
+
+@dataclass(frozen=True)
+class TextController:
+    """Performs a sentence."""
+
+    sentence: str
+    """English, at most 2,000 characters; empty asks for nothing."""
+    intensity: float = 1.0
+    """Multiplier of everything the sentence asks for, 0..1.3."""
+    strict: bool = False
+    """Refuse a sentence with words that are not known."""
+    seed: int = 0
+    """Seed of the small variations of a sustained mood."""
+
+    def __call__(self, n_frames: int, fps: float) -> AUTrack:
+        """The track of the sentence over the whole clip."""
+        plan = text_to_plan(self.sentence, duration=n_frames / fps, intensity=self.intensity, strict=self.strict)
+        return plan_to_track(plan, n_frames, fps, seed=self.seed)
+
+
+def text_to_plan(sentence: str, *, duration: float | None = None, intensity: float = 1.0, strict: bool = False) -> TextPlan:
+    """What a sentence asks a face to do, in order of time.
+
+    Args:
+        sentence: English, at most 2,000 characters; empty asks for nothing.
+        duration: seconds of the clip; without it the events are in fractions of the clip.
+        intensity: multiplier of every expression, 0..1.3.
+        strict: refuse words that are not known instead of listing them.
+
+    Raises:
+        InputError: the sentence is too long, or has unknown words and `strict` is set, or the duration is no number.
+    """
+    if len(sentence) > MAX_CHARACTERS:
+        raise InputError(f"the sentence has {len(sentence)} characters; shorten it to at most {MAX_CHARACTERS}")
+    if duration is not None and not (math.isfinite(duration) and duration >= 0.0):
+        raise InputError(f"the duration must be a number of seconds from 0, got {duration}")
+    parsed = parse(sentence)
+    warnings = tuple(_warning(word, known) for word, known in parsed.unknown)
+    if strict and warnings:
+        raise InputError(f"{warnings[0]}; rephrase it or leave --strict out")
+    length = NOMINAL_DURATION if duration is None else duration
+    events = _events(parsed, length, intensity)
+    scale = 1.0 / length if duration is None and length > 0 else 1.0
+    timed = sorted((replace(e, start=e.start * scale, end=e.end * scale) for e in events), key=lambda event: (event.start, event.overlay))
+    return TextPlan(tuple(timed), duration, tuple(dict.fromkeys(word for word, _ in parsed.unknown)), warnings)
+
+
+def _warning(word: str, known: str) -> str:
+    return f"{word!r} is not known, taken for {known!r}" if known else f"{word!r} is not known and changes nothing"
+
+
+def _events(parsed: Parsed, length: float, intensity: float) -> list[Event]:
+    """Events in seconds: one step per clause, gestures and pinned stretches laid over them."""
+    steps: list[Event] = []
+    overlays: list[Event] = []
+    for clause, (start, end) in zip(parsed.clauses, _layout(parsed.clauses, length), strict=True):
+        for segment in sorted({mention.segment for mention in clause.mentions if _is_pinned(clause, mention)}):
+            pinned = _pinned(clause, segment, parsed, intensity, (start, end, length))
+            overlays += _now_and_then(pinned) if segment in clause.repeated else [pinned]
+        plain = [mention for mention in clause.mentions if not _is_pinned(clause, mention)]
+        held = [mention for mention in plain if not _is_transient(mention)]
+        if held:
+            event = _event(held, parsed, intensity, start, end, clause.speed)
+            if event.au or not steps or not steps[-1].au:
+                steps.append(event)
+            else:
+                overlays.append(replace(event, overlay=True))
+        if steps and steps[-1].au and not (held and steps[-1].start == start):
+            # Only a glance or a gesture: the face before it stays.
+            steps[-1] = replace(steps[-1], end=end)
+        overlays += _gestures([mention for mention in plain if _is_transient(mention)], parsed, intensity, start, end)
+    return steps + overlays
+
+
+def _layout(clauses: list[Clause], length: float) -> list[tuple[float, float]]:
+    """Start and end of each clause in seconds: those with a length get it, the others share the rest alike."""
+    fixed = [_own_length(clause) for clause in clauses]
+    pinned = [all(_is_pinned(clause, mention) for mention in clause.mentions) and _own_length(clause) is None for clause in clauses]
+    free = sum(value is None and not skip for value, skip in zip(fixed, pinned, strict=True))
+    taken = sum(value for value in fixed if value is not None)
+    # Stated lengths shrink when they leave too little for the other clauses, or exceed the clip.
+    shrink = min(1.0, (0.8 if free else 1.0) * length / taken) if taken else 1.0
+    share = (length - taken * shrink) / free if free else 0.0
+    windows, now = [], 0.0
+    for value, skip in zip(fixed, pinned, strict=True):
+        width = value * shrink if value is not None else (0.0 if skip else share)
+        windows.append((now, now + width))
+        now += width
+    return windows
+
+
+def _own_length(clause: Clause) -> float | None:
+    """Seconds given to the clause as a whole: to its only segment."""
+    segments = {mention.segment for mention in clause.mentions}
+    return clause.lengths.get(next(iter(segments))) if len(segments) == 1 and not clause.windows else None
+
+
+def _is_pinned(clause: Clause, mention: Mention) -> bool:
+    segment = mention.segment
+    return segment in clause.windows or segment in clause.repeated or (segment in clause.lengths and _own_length(clause) is None)
+
+
+def _is_transient(mention: Mention) -> bool:
+    return bool(mention.concept.gesture) and not mention.concept.is_state and not mention.negated
+
+
+def _pinned(clause: Clause, segment: int, parsed: Parsed, intensity: float, times: tuple[float, float, float]) -> Event:
+    """The event of a segment with its own stretch of the clip, or its own length from the clause's start."""
+    start, end, length = times
+    mentions = [mention for mention in clause.mentions if mention.segment == segment]
+    if segment in clause.windows:
+        first, last = clause.windows[segment]
+        start, end = first * length, last * length
+        if segment in clause.lengths:
+            start = max(0.0, end - clause.lengths[segment]) if last == 1.0 else start
+            end = min(length, start + clause.lengths[segment])
+    elif segment in clause.lengths:
+        end = min(end, start + clause.lengths[segment])
+    event = replace(_event(mentions, parsed, intensity, start, end, clause.speed), overlay=True)
+    transient = next((mention for mention in mentions if _is_transient(mention)), None)
+    return replace(event, gesture=_gesture(transient, parsed)) if transient else event
+
+
+def _now_and_then(event: Event) -> list[Event]:
+    """An event repeated over its stretch: once in `REPEAT_PERIOD` seconds."""
+    count = max(1, round((event.end - event.start) / REPEAT_PERIOD))
+    slot = (event.end - event.start) / count
+    length = min(REPEAT_LENGTH, 0.6 * slot)
+    starts = [event.start + (index + 0.5) * slot - 0.5 * length for index in range(count)]
+    return [replace(event, start=start, end=start + length, onset=min(event.onset, 0.25)) for start in starts]
+
+
+def _event(mentions: list[Mention], parsed: Parsed, intensity: float, start: float, end: float, speed: str) -> Event:
+    expression = Expression()
+    for mention in mentions:
+        if not mention.negated:
+            expression = merged(expression, _performed(mention, parsed, intensity))
+    for mention in mentions:
+        if mention.negated:
+            denied = _performed(mention, parsed, intensity)
+            # Denying says what must not be seen; what another wish in the same breath needs stays.
+            expression = replace(expression, au={**at_rest(denied).au, **expression.au})
+            opposite, names = mention.concept.opposite, {other.concept.name for other in mentions}
+            if opposite and opposite not in names and all(other.negated for other in mentions):
+                expression = merged(expression, scaled(states()[opposite].expression, OPPOSITE_GAIN * intensity))
+                expression = replace(expression, au={**expression.au, **at_rest(denied).au})
+    moods = [mention for mention in mentions if mention.concept.is_state and not mention.negated]
+    onset = _ONSETS.get(speed, min((mention.concept.onset for mention in mentions), default=ONSET))
+    if speed in ("slow", "turn"):
+        onset = max(onset, (0.6 if speed == "slow" else 0.3) * (end - start))
+    gesture = next((_gesture(mention, parsed) for mention in moods if mention.concept.gesture), None)
+    text = parsed.words(mentions)
+    return Event(start, end, expression.au, expression.gaze, expression.head, gesture, text, onset, sustained=bool(moods))
+
+
+def _performed(mention: Mention, parsed: Parsed, intensity: float) -> Expression:
+    """The mention's expression at its strength and on its side."""
+    gain = 1.0 if mention.negated else min(mention.gain * intensity, MAX_GAIN)
+    expression = scaled(mention.concept.expression, gain)
+    if mention.concept.side:
+        return expression
+    if mention.side in ("L", "R"):
+        return on_side(expression, mention.side)
+    if mention.side == "one":
+        expression = on_side(expression, "R")
+    # What has a usual side takes the side that the sentence names first, so that exchanging left and right mirrors everything.
+    return mirrored(expression) if parsed.first_side == "L" else expression
+
+
+def _gesture(mention: Mention, parsed: Parsed) -> Gesture:
+    side = mention.side if mention.side in ("L", "R") else parsed.first_side
+    return Gesture(mention.concept.gesture, side)
+
+
+def _gestures(mentions: list[Mention], parsed: Parsed, intensity: float, start: float, end: float) -> list[Event]:
+    """Short movements one after the other within a clause, evenly spread."""
+    events = []
+    for index, mention in enumerate(mentions):
+        gesture = _gesture(mention, parsed)
+        slot = (end - start) / len(mentions)
+        begin = start + index * slot + min(0.2, 0.1 * slot)
+        expression = _performed(mention, parsed, intensity)
+        stop = min(begin + gesture.seconds, max(end, begin + 0.2))
+        pose = (expression.gaze, expression.head)
+        events.append(Event(begin, stop, expression.au, *pose, gesture, parsed.words([mention]), 0.15, overlay=True))
+    return events

@@ -1,0 +1,72 @@
+"""Blending: priority, masks, cross-fades; and the one call that uses them all."""
+
+import pytest
+import torch
+
+from controllers import control
+from controllers.blend import blend, crossfade
+from controllers.labels import LabelController
+from controllers.sliders import SliderController
+from emohead.channels import AU_INDEX
+from emohead.errors import InputError
+from emohead.types import AUTrack
+
+SMILE, BROW = AU_INDEX["AU12L"], AU_INDEX["AU4L"]
+
+
+def test_later_tracks_win_only_where_they_ask():
+    label, sliders = LabelController("happy")(50, 25.0), SliderController(("AU12=0.1", "AU4=.5"))(50, 25.0)
+    both = blend([label, sliders])
+    assert torch.allclose(both.intensity[:, SMILE], torch.tensor(0.1))
+    assert torch.allclose(both.intensity[:, BROW], torch.tensor(0.5))
+    cheek = AU_INDEX["AU6L"]
+    assert torch.allclose(both.intensity[:, cheek], label.intensity[:, cheek])
+    assert torch.allclose(both.weight[:, cheek], label.weight[:, cheek])
+
+
+def test_blending_with_nothing_changes_nothing():
+    label = LabelController("sad")(50, 25.0)
+    for both in (blend([label]), blend([label, AUTrack.neutral(50, 25.0)]), blend([AUTrack.neutral(50, 25.0), label])):
+        assert torch.allclose(both.intensity * both.weight, label.intensity * label.weight, atol=1e-6)
+        assert torch.allclose(both.weight, label.weight) and torch.allclose(
+            both.gaze * both.pose_weight[:, :1], label.gaze * label.pose_weight[:, :1]
+        )
+
+
+def test_tracks_of_different_length_are_refused():
+    with pytest.raises(InputError, match="one length"):
+        blend([AUTrack.neutral(5, 25.0), AUTrack.neutral(6, 25.0)])
+    with pytest.raises(InputError):
+        blend([])
+
+
+def test_a_crossfade_leaves_one_for_the_other():
+    one, other = SliderController(("AU12=.8",))(100, 25.0), SliderController(("AU12=.2", "AU4=1"))(100, 25.0)
+    faded = crossfade(one, other, start=1.0, length=2.0)
+    assert faded.intensity[24, SMILE] == pytest.approx(0.8) and faded.intensity[-1, SMILE] == pytest.approx(0.2)
+    assert faded.weight[24, BROW] == 0.0 and faded.weight[-1, BROW] == 1.0
+    assert torch.allclose(faded.weight[:, SMILE], torch.tensor(1.0))
+    assert faded.intensity[:, SMILE].diff().abs().max() < 0.03
+
+
+def test_control_puts_sliders_over_text_over_label():
+    result = control(100, 25.0, sentence="raises her eyebrows", label="sad:0.8", sliders=["AU15=0"], seed=1)
+    last = result.track.intensity[-1]
+    assert last[AU_INDEX["AU2L"]] == pytest.approx(0.8)
+    assert last[AU_INDEX["AU15L"]] == 0.0 and result.track.weight[-1, AU_INDEX["AU15L"]] == 1.0
+    assert 0.3 < last[AU_INDEX["AU17"]] * 1.25 < 0.45
+    assert result.plan.events[0].text == "raises her eyebrows" and result.warnings == ()
+
+
+def test_control_of_nothing_is_neutral():
+    result = control(30, 25.0)
+    assert result.track.weight.max() == 0.0 and result.plan.events == ()
+
+
+def test_control_scales_and_warns_and_refuses():
+    full, half = (control(100, 25.0, sentence="smiles", intensity=gain).track.intensity[-1, SMILE] for gain in (1.0, 0.5))
+    assert half == pytest.approx(float(full) / 2, rel=1e-3)
+    assert control(10, 25.0, sentence="a flurbish smile").warnings
+    for options in ({"sentence": "a flurbish smile", "strict": True}, {"intensity": 3.0}, {"label": "hapy"}, {"sliders": ["AU12=2"]}):
+        with pytest.raises(InputError):
+            control(10, 25.0, **options)

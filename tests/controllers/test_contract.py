@@ -1,0 +1,29 @@
+"""Every controller keeps to the contract."""
+
+from controllers.base import AnyController
+from controllers.labels import LabelController
+from controllers.sliders import SliderController
+from controllers.text_to_au import TextController
+from tests.contracts.controller import ControllerContract
+
+
+class TestLabel(ControllerContract):
+    def make(self) -> AnyController:
+        return LabelController("fearfully surprised", 0.9, seed=3)
+
+
+class TestSliders(ControllerContract):
+    jumps_at_start = True
+
+    def make(self) -> AnyController:
+        return SliderController(("AU12=0.6", "AU4L=1", "AU61=.5"))
+
+
+class TestText(ControllerContract):
+    def make(self) -> AnyController:
+        return TextController("calm, then deeply moved, nodding and looking down", seed=1)
+
+
+class TestTextWithEverything(ControllerContract):
+    def make(self) -> AnyController:
+        return TextController("first smiles slightly, winks with the left eye, then rolls her eyes; suddenly furious, laughing at the end")
