@@ -115,7 +115,7 @@ def read_audio(path: str | Path, *, sample_rate: int = 16_000) -> Waveform:
     blocks, seconds = [], 0.0
     with open_media(path) as container:
         stream = find_audio(path, container)
-        declared, trusted = declared_seconds(container, stream), states_its_length(container, stream)
+        declared, trusted = declared_seconds(container, stream), states_its_length(container)
         check_seconds(path, declared if trusted else 0.0, MAX_AUDIO_SECONDS)
         for block in _mono_blocks(container, stream, sample_rate):
             blocks.append(block)
@@ -167,7 +167,7 @@ def _resampled(resampler: av.AudioResampler | None, frame: Any) -> Iterator[np.n
 def _stored_frames(path: str | Path) -> Iterator[VideoFrame]:
     with open_media(path) as container:
         stream = find_video(path, container)
-        declared, trusted = declared_seconds(container, stream), states_its_length(container, stream)
+        declared, trusted = declared_seconds(container, stream), states_its_length(container)
         check_seconds(path, declared if trusted else 0.0, MAX_VIDEO_SECONDS)
         # One picture lasts this long unless it says otherwise.
         interval = float(1 / stream.average_rate) if stream.average_rate else 0.04

@@ -28,7 +28,7 @@ MIN_DECODED_SHARE = 0.9
 """A file that decodes to less than this share of its declared length was cut short."""
 # These containers state their length in the header; for the others FFmpeg only estimates it from the bit rate.
 _LENGTH_IN_HEADER = frozenset({"wav", "flac", "mov", "matroska", "avi", "aiff", "caf"})
-# A WAV whose writer could not seek back says "as long as can be", just below 2^31 or 2^32 bytes.
+# A WAV whose writer could not seek back says 0 or "as long as can be", just below 2^31 or 2^32 bytes.
 _UNKNOWN_WAV_BYTES = 0x7FFF0000
 
 
@@ -46,6 +46,7 @@ def open_media(path: str | Path) -> Iterator[Any]:
         raise InputError(f"{path}: not a regular file; give a media file")
     if file.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty; record or copy it again")
+    _check_wav_is_whole(file)
     try:
         # The file: prefix keeps a colon in a name from being read as a protocol.
         container = av.open(f"file:{file}", options={"format_whitelist": FORMATS, "protocol_whitelist": "file"})
@@ -104,13 +105,9 @@ def declared_seconds(container: Any, stream: Any) -> float:
     return (container.duration or 0) / av.time_base
 
 
-def states_its_length(container: Any, stream: Any) -> bool:
-    """Whether the declared length comes from the header and is meant: then less than that was cut off."""
-    name = container.format.name.split(",")[0]
-    if name == "wav":
-        samples = declared_seconds(container, stream) * stream.codec_context.sample_rate
-        return samples * stream.codec_context.layout.nb_channels * max(1, stream.codec_context.format.bytes) < _UNKNOWN_WAV_BYTES
-    return name in _LENGTH_IN_HEADER
+def states_its_length(container: Any) -> bool:
+    """Whether the declared length comes from the header: then less than that was cut off."""
+    return container.format.name.split(",")[0] in _LENGTH_IN_HEADER
 
 
 def check_seconds(path: str | Path, seconds: float, limit: float) -> None:
@@ -126,6 +123,22 @@ def decode(container: Any, stream: Any) -> Iterator[Any]:
             yield from packet.decode()
         except (InvalidDataError, PatchWelcomeError):
             continue
+
+
+def _check_wav_is_whole(file: Path) -> None:
+    # FFmpeg shortens the declared length of a WAV to what is there, so the header is read here.
+    with file.open("rb") as opened:
+        if opened.read(4) != b"RIFF" or opened.read(8)[4:] != b"WAVE":
+            return
+        while len(chunk := opened.read(8)) == 8:
+            declared = int.from_bytes(chunk[4:], "little")
+            if chunk[:4] != b"data":
+                opened.seek(declared + declared % 2, 1)
+                continue
+            there = file.stat().st_size - opened.tell()
+            if there < MIN_DECODED_SHARE * declared and declared < _UNKNOWN_WAV_BYTES:
+                raise InputError(f"{file}: cut short, {there} of {declared} bytes of sound are there; copy or export the file again")
+            return
 
 
 def _check_codec(path: str | Path, stream: Any, allowed: frozenset[str]) -> None:
