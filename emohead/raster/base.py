@@ -18,9 +18,19 @@ BLUR_VARIANCE = 0.3
 NEAR_PLANE = 0.01
 """Metres; Gaussians closer than this are not drawn."""
 
+FOV_MARGIN = 0.3
+"""Share of the half field of view, beyond the image, up to which the projection's Jacobian is evaluated."""
+COMPENSATION_MIN = 0.005
+"""Smallest antialiasing factor (gsplat >= 1.6)."""
+
 
 class Rasterizer(Protocol):
-    """Draws posed Gaussians. Differentiable in every field of `splats`."""
+    """Draws posed Gaussians. Differentiable in every field of `splats` and in the background."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in reports: `cpu`, `gsplat` or `torch_reference`."""
+        ...
 
     def __call__(
         self, splats: Splats, camera: Camera, *, background: Float[Tensor, "3"] | None = None, antialiased: bool = False
