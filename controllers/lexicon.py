@@ -53,6 +53,7 @@ class Match:
     """Indices of the tokens that stand inside the phrase without belonging to it (`raises [the left] eyebrow`)."""
 
 
+@lru_cache(maxsize=8192)
 def stem(word: str) -> str:
     """A word without its inflection: enough to join smile, smiles, smiling and smiled."""
     if word in _IRREGULAR:
@@ -68,9 +69,9 @@ def stem(word: str) -> str:
 
 
 _SUFFIXES = (
-    ("iness", "y"), ("ness", ""), ("ily", "y"), ("fully", "ful"), ("ingly", ""), ("edly", ""), ("ly", ""), ("iest", "y"), ("ier", "y"),
-    ("ies", "y"), ("ied", "y"), ("ing", ""), ("ed", ""), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x"), ("ss", "ss"),
-    ("us", "us"), ("is", "is"), ("s", ""),
+    ("iness", "y"), ("edness", ""), ("ness", ""), ("ily", "y"), ("fully", "ful"), ("ingly", ""), ("edly", ""), ("ly", ""), ("iest", "y"),
+    ("ier", "y"), ("ies", "y"), ("ied", "y"), ("ing", ""), ("ed", ""), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x"),
+    ("ss", "ss"), ("us", "us"), ("is", "is"), ("s", ""),
 )  # fmt: skip
 
 

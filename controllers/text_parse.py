@@ -17,7 +17,8 @@ _SPEEDS = {"fast": "fast", "slow": "slow", "turn": "turn", "burst": "fast"}
 _WINDOWS = {"at_start": (0.0, 0.25), "at_middle": (0.375, 0.625), "at_end": (0.75, 1.0), "throughout": (0.0, 1.0)}
 _LENGTHS = {"brief": 0.8, "second": 1.0, "long": 3.0}
 _NUMBERS: dict[str, float] = {
-    "half": 0.5, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
+    "half": 0.5, "one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "six": 6.0, "seven": 7.0, "eight": 8.0, "nine": 9.0,
+    "ten": 10.0,
 }  # fmt: skip
 _TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:\.\d+)?|[.!?;,:()\u2014]")
 _BREAKS, _PAUSES = frozenset(".!?;"), frozenset(",:()\u2014")
@@ -135,7 +136,8 @@ class _Reader:
             return seconds
         found = self.lexicon.match(self.tokens, index)
         if found is None:
-            return self._unknown_word(index)
+            self._unknown_word(index)
+            return index + 1
         if self.from_pending and token == "to" and self.clause.mentions and found.meaning.kind == "ignore":
             self._next_clause("turn")
             self.from_pending = False
@@ -329,15 +331,8 @@ class _Reader:
         mentions = self.clause.mentions
         return mentions[-1] if mentions and mentions[-1].segment == self.segment else None
 
-    def _unknown_word(self, index: int) -> int:
-        token = self.tokens[index]
-        if token[0].isdigit():
-            return index + 1
-        self._forget_modifiers_unless_near(index)
-        return index + 1
-
-    def _forget_modifiers_unless_near(self, index: int) -> None:
-        token = self.tokens[index]
+    def _unknown_word(self, index: int) -> None:
+        token, spelt = self.tokens[index], self.spelt[index]
         near = self.lexicon.nearest(token) if len(token) >= 4 else None
         opposite = self.lexicon.match([token[2:]], 0) if token.startswith("un") and len(token) > 5 else None
         if opposite and opposite.meaning.kind in ("state", "action"):
@@ -345,11 +340,17 @@ class _Reader:
             self._apply(opposite.meaning, index, replace(opposite, stop=index + 1))
             self.negated = was_negated
         elif near and near[1] >= NEAR:
-            self.unknown.append((self.spelt[index], near[0].phrase))
+            self.unknown.append((spelt, near[0].phrase))
             self._apply(near[0], index, Match(near[0], index + 1, ()))
-        else:
-            self.unknown.append((self.spelt[index], ""))
+        elif not self._is_name(index):
+            self.unknown.append((spelt, ""))
             self._forget_modifiers()
+
+    def _is_name(self, index: int) -> bool:
+        """A number, or a capitalised word within a sentence: names say nothing about a face."""
+        spelt = self.spelt[index]
+        inside = index > 0 and self.tokens[index - 1] not in _BREAKS
+        return spelt[0].isdigit() or (inside and spelt[0].isupper() and spelt[1:].islower())
 
     def _forget_modifiers(self) -> None:
         self.intensities: list[float] = []

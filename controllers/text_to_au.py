@@ -101,7 +101,7 @@ def _events(parsed: Parsed, length: float, intensity: float) -> list[Event]:
 def _layout(clauses: list[Clause], length: float) -> list[tuple[float, float]]:
     """Start and end of each clause in seconds: those with a length get it, the others share the rest alike."""
     fixed = [_own_length(clause) for clause in clauses]
-    pinned = [all(_is_pinned(clause, mention) for mention in clause.mentions) and _own_length(clause) is None for clause in clauses]
+    pinned = [all(mention.segment in clause.windows for mention in clause.mentions) for clause in clauses]
     free = sum(value is None and not skip for value, skip in zip(fixed, pinned, strict=True))
     taken = sum(value for value in fixed if value is not None)
     # Stated lengths shrink when they leave too little for the other clauses, or exceed the clip.

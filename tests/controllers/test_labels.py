@@ -1,5 +1,7 @@
 """Labels: names, intensities, near misses, and the tables behind them."""
 
+from itertools import pairwise
+
 import pytest
 
 from controllers.labels import LabelController, find_state, parse_label
@@ -40,7 +42,7 @@ def test_an_unknown_label_lists_near_ones():
 
 def test_intensity_is_strictly_monotone():
     peaks = [LabelController("happy", gain)(100, 25.0).intensity[:, AU_INDEX["AU12L"]].max() for gain in (0.1, 0.3, 0.5, 0.7, 0.9, 1.0)]
-    assert all(low < high for low, high in zip(peaks, peaks[1:], strict=False))
+    assert all(low < high for low, high in pairwise(peaks))
 
 
 def test_a_mood_is_sustained_and_never_quite_still():

@@ -1,6 +1,7 @@
 """Sentences to plans: intensity, side, denial, mixtures, time, and what is not understood."""
 
 import time
+from itertools import pairwise
 
 import pytest
 import torch
@@ -24,7 +25,7 @@ def peak(sentence: str, name: str) -> float:
 
 
 def mentioned(plan: TextPlan) -> list[set[str]]:
-    return [{name for name, value in event.au.items() if value > 0.1} for event in plan.events]
+    return [{name for name, value in event.au.items() if value > 0.05} for event in plan.events]
 
 
 @pytest.mark.parametrize(
@@ -32,12 +33,12 @@ def mentioned(plan: TextPlan) -> list[set[str]]:
 )
 def test_the_ladder_of_intensities_is_strictly_monotone(word: str, name: str):
     values = [peak(f"She looks {adverb} {word}.", name) for adverb in LADDER]
-    assert all(low < high for low, high in zip(values, values[1:], strict=False)), values
+    assert all(low < high for low, high in pairwise(values)), values
 
 
 def test_actions_have_a_ladder_too():
     values = [peak(f"he {adverb} raises his eyebrows", "AU2L") for adverb in ("barely", "slightly", "somewhat", "", "extremely")]
-    assert all(low < high for low, high in zip(values, values[1:], strict=False)), values
+    assert all(low < high for low, high in pairwise(values)), values
     assert peak("smiles slightly", "AU12L") < peak("smiles", "AU12L") < peak("a big smile", "AU12L")
     assert peak("HAPPY, she said", "AU12L") > peak("happy, she said", "AU12L") < peak("happy!!", "AU12L")
 
@@ -47,7 +48,8 @@ def test_actions_have_a_ladder_too():
     [
         "raises the left eyebrow", "a smirk on the left side", "looks to the left, then winks with the right eye",
         "confused, with the left eyebrow raised", "tilts her head to the left and smiles on the right side", "turns her head left",
-        "the left corner of the mouth goes up, contemptuous", "squints with the left eye, then looks right", "shakes her head, looking left",
+        "the left corner of the mouth goes up, contemptuous",
+        "squints with the left eye, then looks right", "shakes her head, looking left",
         "rolls her eyes, the left eyebrow up", "looks left, then right",
     ],
 )  # fmt: skip
@@ -111,8 +113,8 @@ def test_mixtures_hold_both():
     [
         ("starts calm, then delighted surprise", ("AU43L", "AU2L")),
         ("calm, then deeply moved", ("AU43L", "AU1L")),
-        ("first angry, then sad, finally happy", ("AU7L", "AU15L", "AU12L")),
-        ("first angry then sad then happy", ("AU7L", "AU15L", "AU12L")),
+        ("first angry, then sad, finally happy", ("AU23", "AU15L", "AU12L")),
+        ("first angry then sad then happy", ("AU23", "AU15L", "AU12L")),
         ("from sad to happy", ("AU15L", "AU12L")),
         ("smiles before frowning", ("AU12L", "AU4L")),
         ("smiles after frowning", ("AU4L", "AU12L")),
@@ -166,7 +168,7 @@ def test_gaze_and_head():
 
 @pytest.mark.parametrize(
     "sentence",
-    ["", "   ", "a man in a red coat", "A young woman wearing a blue dress talks about the weather in London's parks?"[:66],
+    ["", "   ", "a man in a red coat", "A young woman wearing a blue dress talks about the weather in Hyde Park",
      "the teacher reads a letter", "in a cold dark room", "...", "\x00\x01\n", "12 34", "the, and; or!", "a person speaking"],
 )  # fmt: skip
 def test_what_says_nothing_about_a_face_changes_nothing(sentence: str):
@@ -188,11 +190,11 @@ def test_an_adjective_of_a_thing_is_not_a_mood():
 
 
 def test_misspelt_words_are_taken_for_the_nearest_with_a_warning():
-    plan = text_to_plan("extremly hapy and delihgted")
-    assert plan.peak()["AU12L"] > 0.7 and set(plan.not_understood) == {"extremly", "hapy", "delihgted"}
+    plan = text_to_plan("extreemly hapy and delihgted")
+    assert plan.peak()["AU12L"] > 0.7 and set(plan.not_understood) == {"extreemly", "hapy", "delihgted"}
     assert "taken for 'happy'" in plan.warnings[1]
-    with pytest.raises(InputError, match="extremly"):
-        text_to_plan("extremly hapy", strict=True)
+    with pytest.raises(InputError, match="extreemly"):
+        text_to_plan("extreemly hapy", strict=True)
 
 
 def test_unknown_words_are_listed_and_change_nothing():
