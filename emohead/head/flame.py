@@ -9,7 +9,6 @@ FLAME's own, added after all rotations. Rotations turn about FLAME's joints, as 
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
@@ -19,10 +18,8 @@ from emohead.errors import InputError
 from emohead.head import flame_file
 from emohead.head.flame_file import FlameData, LandmarkEmbedding
 from emohead.head.mirror import mirror_map
+from emohead.head.rig_to_flame import RigToFlame, load_rig_to_flame
 from emohead.types import HeadIdentity, HeadMesh, HeadMotion
-
-if TYPE_CHECKING:
-    from emohead.head.rig_to_flame import RigToFlame
 
 EXPRESSION_LIMIT = 3.0
 """Expression coefficients are about in standard deviations; the rig drives them no further than this."""
@@ -66,7 +63,7 @@ class FlameHead:
     n_shape = flame_file.N_SHAPE
     part_names = PART_NAMES
 
-    def __init__(self, data: FlameData, *, rig: "RigToFlame | None" = None, landmarks: LandmarkEmbedding | None = None):
+    def __init__(self, data: FlameData, *, rig: RigToFlame | None = None, landmarks: LandmarkEmbedding | None = None):
         """Build the head from `data`; without `rig` only raw parameters can move it."""
         joints = data.joint_regressor @ data.template
         self.data, self.rig, self.landmark_embedding = data, rig, landmarks
@@ -161,7 +158,7 @@ class FlameHead:
         """For the file's two eye joints, which side (0 left, 1 right) of `FlameParameters.eyes` each is."""
         return (0, 1) if self.eye_joints == (3, 4) else (1, 0)
 
-    def _converter(self) -> "RigToFlame":
+    def _converter(self) -> RigToFlame:
         if self.rig is None:
             raise InputError("this FLAME head has no rig conversion; make it with load_flame, or pose it by FlameParameters")
         return self.rig
@@ -173,8 +170,6 @@ def load_flame(path: str | Path, *, landmark_embedding: str | Path | None = None
     Raises:
         InputError: one of the files is not what it should be (see `flame_file`).
     """
-    from emohead.head.rig_to_flame import load_rig_to_flame
-
     data = flame_file.read_flame(path)
     landmarks = None if landmark_embedding is None else flame_file.read_landmark_embedding(landmark_embedding)
     return FlameHead(data, rig=load_rig_to_flame(data, landmarks=landmarks), landmarks=landmarks)

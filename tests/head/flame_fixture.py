@@ -12,21 +12,21 @@ import numpy as np
 EYE = np.array([0.0315, 0.0, 0.0])
 FILE_ORIGIN = np.array([0.0, -0.027, 0.041])
 """Where the file puts the point between the eyes: like FLAME's, not at zero."""
-_COLUMNS, _RINGS, _SKIN_VERTICES = 60, 65, 3931
+_COLUMNS, _RINGS, N_SKIN = 60, 65, 3931
 
 
 def flame_arrays(seed: int = 0) -> dict[str, np.ndarray]:
     """FLAME's seven arrays for a procedural head."""
     rng = np.random.default_rng(seed)
-    vertices, triangles = _head()
-    weights = _skinning_weights(vertices)
+    vertices, triangles = head_mesh()
+    weights = skinning_weights(vertices)
     bases = _smooth_fields(vertices, 400, rng) * np.geomspace(4e-3, 2e-4, 400)
     face = np.exp(-np.square(vertices - [0, -0.04, 0.02]).sum(1) / 0.06**2) * (weights[:, 3:].sum(1) == 0)
     bases[..., 300:] *= face[:, None, None]
     bases[..., 300] = weights[:, 2, None] * [0.0, -0.012, -0.004]
     corners = sum(np.exp(-np.square(vertices - [side * 0.025, -0.066, 0.02]).sum(1) / 0.015**2) for side in (-1, 1))
     bases[..., 301] = corners[:, None] * np.stack([0.004 * np.sign(vertices[:, 0]), np.full(len(vertices), 0.006), 0 * corners], 1)
-    pose_bases = _smooth_fields(vertices, 36, rng) * 2e-3 * (weights[:, 3:].sum(1) == 0)[:, None, None]
+    pose_bases = _smooth_fields(vertices, 36, rng) * 5e-4 * (weights[:, 3:].sum(1) == 0)[:, None, None]
     return {
         "v_template": vertices + FILE_ORIGIN,
         "shapedirs": bases,
@@ -38,7 +38,7 @@ def flame_arrays(seed: int = 0) -> dict[str, np.ndarray]:
     }
 
 
-def _head() -> tuple[np.ndarray, np.ndarray]:
+def head_mesh() -> tuple[np.ndarray, np.ndarray]:
     """Skin rings from crown (pole) to neck, then the left and the right eyeball."""
     ring, column = np.meshgrid(np.arange(1, _RINGS + 1), np.arange(_COLUMNS), indexing="ij")
     azimuth = 2 * np.pi * column / _COLUMNS
@@ -61,11 +61,11 @@ def _head() -> tuple[np.ndarray, np.ndarray]:
     vertices = np.concatenate([[[0, 0.133, -0.07]], grid])
     index = 1 + np.arange(_RINGS * _COLUMNS).reshape(_RINGS, _COLUMNS)
     triangles = _rings_to_triangles(index, top=0)
-    vertices, triangles = _split_centroids(vertices, triangles, _SKIN_VERTICES - len(vertices))
+    vertices, triangles = _split_centroids(vertices, triangles, N_SKIN - len(vertices))
     for side in (1, -1):
-        ball, faces = _ball(EYE * [side, 1, 1], 0.0125)
+        sphere, faces = ball(EYE * [side, 1, 1], 0.0125)
         triangles = np.concatenate([triangles, faces + len(vertices)])
-        vertices = np.concatenate([vertices, ball])
+        vertices = np.concatenate([vertices, sphere])
     return vertices, triangles
 
 
@@ -92,7 +92,7 @@ def _split_centroids(vertices: np.ndarray, triangles: np.ndarray, count: int) ->
     return np.concatenate([vertices, vertices[triangles[chosen]].mean(1)]), np.concatenate([np.delete(triangles, chosen, 0), new])
 
 
-def _ball(centre: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
+def ball(centre: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
     """An eyeball of 546 vertices and 1088 triangles."""
     polar, azimuth = np.meshgrid(np.pi * np.arange(1, 18) / 18, 2 * np.pi * np.arange(32) / 32, indexing="ij")
     sphere = np.stack([np.sin(polar) * np.sin(azimuth), np.cos(polar), np.sin(polar) * np.cos(azimuth)], -1).reshape(-1, 3)
@@ -100,26 +100,26 @@ def _ball(centre: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
     return vertices, _rings_to_triangles(1 + np.arange(17 * 32).reshape(17, 32), top=0, bottom=17 * 32 + 1)
 
 
-def _skinning_weights(vertices: np.ndarray) -> np.ndarray:
+def skinning_weights(vertices: np.ndarray) -> np.ndarray:
     x, y, z = vertices.T
     head = 1 / (1 + np.exp(-(y + 0.13) / 0.012))
-    jaw = 1 / (1 + np.exp((y + 0.068) / 0.004)) / (1 + np.exp(-(z + 0.025) / 0.008)) / (1 + np.exp(-(y + 0.115) / 0.006))
+    jaw = 1 / (1 + np.exp((y + 0.068) / 0.007)) / (1 + np.exp(-(z + 0.025) / 0.008)) / (1 + np.exp(-(y + 0.115) / 0.006))
     weights = np.stack([1 - head, head * (1 - jaw), head * jaw, 0 * x, 0 * x], 1)
-    weights[_SKIN_VERTICES:] = 0
-    weights[_SKIN_VERTICES : _SKIN_VERTICES + 546, 3] = 1
-    weights[_SKIN_VERTICES + 546 :, 4] = 1
+    weights[N_SKIN:] = 0
+    weights[N_SKIN : N_SKIN + 546, 3] = 1
+    weights[N_SKIN + 546 :, 4] = 1
     return weights
 
 
 def _joint_regressor(vertices: np.ndarray) -> np.ndarray:
     """Each joint is the mean of the skin vertices in a slab around it (eyes: of the eyeball)."""
-    x, y, z = vertices[:_SKIN_VERTICES].T
+    x, y, z = vertices[:N_SKIN].T
     rows = np.zeros((5, len(vertices)))
     slabs = (y < -0.19, np.abs(y + 0.13) < 0.01, (np.abs(x) > 0.055) & (np.abs(y + 0.035) < 0.01) & (np.abs(z + 0.04) < 0.02))
     for joint, slab in enumerate(slabs):
-        rows[joint, :_SKIN_VERTICES] = slab / slab.sum()
-    rows[3, _SKIN_VERTICES : _SKIN_VERTICES + 546] = 1 / 546
-    rows[4, _SKIN_VERTICES + 546 :] = 1 / 546
+        rows[joint, :N_SKIN] = slab / slab.sum()
+    rows[3, N_SKIN : N_SKIN + 546] = 1 / 546
+    rows[4, N_SKIN + 546 :] = 1 / 546
     return rows
 
 
