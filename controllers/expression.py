@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from emohead.errors import InputError
-from emohead.head.action_units import channel_names
+from emohead.head.action_units import CHANNELS, channel_names
 from emohead.head.au_table import POSE_CODES
 
 _POSES = {code.number: code.offset for code in POSE_CODES}
 _GAZE_LIMITS, _HEAD_LIMITS = (0.6, 0.45), (0.5, 0.6, 0.4)
+_REGION = {channel.name: channel.unit.region for channel in CHANNELS}
+_UPPER = frozenset({"brow", "eye", "cheek"})
 _OTHER = {"L": "R", "R": "L"}
 
 
@@ -74,11 +76,21 @@ def mirrored(expression: Expression) -> Expression:
 
 def on_side(expression: Expression, side: str) -> Expression:
     """The expression on one side only (`L` or `R`): an even one keeps that side, a one-sided one moves there."""
-    sides = {name[-1] for name, value in expression.au.items() if name[-1] in _OTHER and value > 0}
-    if sides == {_OTHER[side]}:
+    if is_one_sided(expression) and not any(name.endswith(side) for name in expression.au):
         return mirrored(expression)
     kept = {name: value for name, value in expression.au.items() if name[-1] != _OTHER[side]}
     return replace(expression, au=kept)
+
+
+def is_one_sided(expression: Expression) -> bool:
+    """Whether the expression moves a sided channel on one side alone, as a smirk does."""
+    return len({name[-1] for name in expression.au if name[-1] in _OTHER}) == 1
+
+
+def in_region(expression: Expression, *, upper: bool) -> Expression:
+    """The part of the expression in the upper face (brows, eyes, cheeks, and the gaze) or in the lower one."""
+    au = {name: value for name, value in expression.au.items() if (_REGION[name] in _UPPER) == upper}
+    return replace(expression, au=au, gaze=expression.gaze if upper else None, head=None)
 
 
 def at_rest(expression: Expression) -> Expression:

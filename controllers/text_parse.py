@@ -22,6 +22,7 @@ _NUMBERS: dict[str, float] = {
 }  # fmt: skip
 _TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:\.\d+)?|[.!?;,:()\u2014]")
 _BREAKS, _PAUSES = frozenset(".!?;"), frozenset(",:()\u2014")
+_REGIONS = {"eyes": "upper", "eye": "upper", "gaze": "upper", "mouth": "lower", "lips": "lower"}
 _COPULAS, _OWNERS = frozenset({"is", "are", "was", "were"}), frozenset({"his", "her", "their", "its", "the", "both"})
 
 
@@ -34,6 +35,8 @@ class Mention:
     negated: bool
     side: str
     """`L`, `R`, `one` or empty."""
+    region: str
+    """`upper` (sad eyes), `lower` (a sad mouth) or empty for the whole face."""
     segment: int
     """Number of the comma- or and-separated stretch it stands in."""
     first: int
@@ -167,6 +170,8 @@ class _Reader:
             self._end_segment()
             if meaning.phrase in self.lexicon.scope_end:
                 self.negated = False
+        elif kind == "ignore":
+            self.region = _REGIONS.get(self.tokens[index], self.region)
         elif kind == "scenery":
             self._forget_modifiers()
 
@@ -187,7 +192,8 @@ class _Reader:
         shouted = self.shouting and any(word.isupper() and len(word) > 2 for word in self.spelt[index : found.stop])
         first = index if self.since is None else min(index, self.since)
         side = concept.side or self.side or self._one_of_two(index, found)
-        mention = Mention(concept, 0.0, negated, side, self.segment, first, found.stop)
+        region = _REGIONS.get(self.tokens[found.stop] if found.stop < len(self.tokens) else "", self.region) if concept.is_state else ""
+        mention = Mention(concept, 0.0, negated, side, region, self.segment, first, found.stop)
         mention.gain = float(meaning.value) * self.factor * self.mixture * (EMPHASIS if shouted else 1.0) * self._intensity(concept)
         self.clause.mentions.append(mention)
         if self.window is not None:
@@ -220,7 +226,7 @@ class _Reader:
             else:
                 self.clause.repeated.add(current.segment)
         elif operation in ("fast", "slow"):
-            if current is None and self.clause.mentions:
+            if self.clause.mentions and (current is None or self._goes_on()):
                 self._next_clause(operation)
             else:
                 self.clause.speed = operation
@@ -233,6 +239,16 @@ class _Reader:
             self.place -= 1
         else:
             self._next_clause(_SPEEDS.get(operation, ""))
+
+    def _goes_on(self) -> bool:
+        """Whether another mention follows the current word before the next pause."""
+        for index in range(self.cursor + 1, len(self.tokens)):
+            found = None if self.tokens[index] in _BREAKS | _PAUSES else self.lexicon.match(self.tokens, index)
+            if found is None or found.meaning.kind in ("with", "time", "scenery"):
+                return False
+            if found.meaning.kind in ("state", "action"):
+                return True
+        return False
 
     def _pin(self, operation: str, current: Mention | None) -> None:
         """A window or a length, for the mention just made or for the next one."""
@@ -357,6 +373,7 @@ class _Reader:
         self.factor = 1.0
         self.side = ""
         self.sided = False
+        self.region = ""
         self.since: int | None = None
 
 

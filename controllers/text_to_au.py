@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 from controllers.envelopes import ONSET
-from controllers.expression import Expression, at_rest, merged, mirrored, on_side, scaled
+from controllers.expression import Expression, at_rest, in_region, is_one_sided, merged, mirrored, on_side, scaled
 from controllers.gestures import Gesture
 from controllers.plan import Event, TextPlan, plan_to_track
 from controllers.states import states
@@ -183,9 +183,11 @@ def _performed(mention: Mention, parsed: Parsed, intensity: float) -> Expression
     """The mention's expression at its strength and on its side."""
     gain = 1.0 if mention.negated else min(mention.gain * intensity, MAX_GAIN)
     expression = scaled(mention.concept.expression, gain)
+    if mention.region:
+        expression = in_region(expression, upper=mention.region == "upper")
     if mention.concept.side:
         return expression
-    if mention.side in ("L", "R"):
+    if mention.side in ("L", "R") and (not mention.concept.is_state or is_one_sided(expression)):
         return on_side(expression, mention.side)
     if mention.side == "one":
         expression = on_side(expression, "R")
