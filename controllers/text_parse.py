@@ -311,7 +311,9 @@ class _Reader:
         if self.clause.mentions:
             self.place += 1
             self.clauses.insert(self.place, Clause())
-        self.clause.speed = speed or self.clause.speed
+        if speed and not (speed == "turn" and self.clause.speed):
+            # `Slowly becomes sad`: the adverb outweighs the verb.
+            self.clause.speed = speed
 
     def _end_segment(self) -> None:
         """What was said after a mention (`smiles slightly`, `winks on the left`) belongs to it."""
