@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from emohead.motion.envelopes import add_pulse
 from emohead.motion.phone_targets import (
     ARTICULATOR_GROUP,
     ARTICULATORS,
@@ -29,6 +30,13 @@ INNER_FPS = 100.0
 
 _REACH = 1.0
 """Seconds beyond which a phone's dominance is nothing (the slowest decay leaves exp(-12))."""
+PARTING: dict[str, float] = {"jawOpen": 0.12, "mouthLowerDown": 0.30, "mouthUpperUp": 0.08}
+"""How far the lips part before speech."""
+PARTING_LEAD, PARTING_RISE, PARTING_HOLD, PARTING_FALL = 0.34, 0.20, 0.10, 0.12
+"""Seconds before the first sound, and of its phases."""
+PARTING_CHECK = 0.12
+"""Seconds around a first sound in which a closure counts as its own, and by which the lips then part earlier."""
+
 _BLOCK = 1000
 """Frames computed together, so that an hour of speech stays in bounded memory."""
 _SOFT_SHARPENING = 2.2
@@ -113,6 +121,25 @@ def emphasise(shapes: Float[Tensor, "T M"], energy: Float[Tensor, " T"], *, amou
     gain = (1.0 + amount * smooth).clamp(0.4, 1.5)[:, None]
     scaled = torch.tensor([float(name in _LOUDER_IS_WIDER) for name in ARTICULATORS])
     return shapes * (1.0 + scaled * (gain - 1.0))
+
+
+def part_before(
+    shapes: Float[Tensor, "T M"], starts: Sequence[float], closure: Float[Tensor, " T"], *, amount: float
+) -> Float[Tensor, "T M"]:
+    """The shapes with lips that part before speech begins at each of `starts` (s): speakers open their mouths to breathe in first.
+
+    Filmed speakers open 0.2 to 0.4 s ahead of the first sound, about as far as for a weak vowel; when that sound is a /p b m/, which
+    `closure` (0..1) tells, they do so earlier and shut again for it.
+    """
+    parting = torch.zeros(shapes.shape[0])
+    for start in starts:
+        first = max(0, round((start - PARTING_CHECK) * INNER_FPS))
+        onset = closure[first : first + round(2 * PARTING_CHECK * INNER_FPS)]
+        lead = PARTING_LEAD + (PARTING_CHECK * float(onset.max()) if onset.numel() else 0.0)
+        add_pulse(parting, INNER_FPS, amount=amount, start=start - lead, rise=PARTING_RISE, hold=PARTING_HOLD, fall=PARTING_FALL)
+    parting = parting.clamp(max=amount)
+    opened = torch.tensor([PARTING.get(name, 0.0) for name in ARTICULATORS])
+    return torch.maximum(shapes, parting[:, None] * opened)
 
 
 def sample(values: Float[Tensor, "T D"], source_fps: float, times: Float[Tensor, " U"]) -> Float[Tensor, "U D"]:

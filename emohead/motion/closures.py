@@ -21,8 +21,10 @@ SHORTEST_CLOSURE = 0.050
 """Seconds a closure is held at least, so that it is seen."""
 FADE = 0.045
 """Seconds in which a constraint comes and goes."""
-CLOSURE_THRESHOLD = 0.35
-"""Probability of /p b m/ at which lips are half held shut, unless the recogniser brings its own."""
+CLOSURE_THRESHOLD = 0.2
+"""Probability of /p b m/ from which the lips are held, unless the recogniser brings its own."""
+CERTAINTY = 0.4
+"""How much more probable it must be to hold them fully shut: a missed closure is seen more than a brief narrowing, a false one too."""
 
 JAW_AT_CLOSURE, JAW_AT_LABIODENTAL, JAW_AT_SIBILANT = 0.20, 0.10, 0.12
 """Widest jawOpen while held."""
@@ -125,7 +127,7 @@ def _hold(weight: Tensor, times: Tensor, middle: float, half: float, fps: float,
 
 
 def _probable(probability: Float[Tensor, " T"], threshold: float) -> Float[Tensor, " T"]:
-    amount = ((probability - 0.6 * threshold) / (0.8 * threshold)).clamp(0.0, 1.0)
+    amount = ((probability - threshold) / CERTAINTY).clamp(0.0, 1.0)
     reach = len(_PROBABLE_SPREAD) // 2
     padded = torch.nn.functional.pad(amount, (reach, reach))
     spread = padded.unfold(0, len(_PROBABLE_SPREAD), 1) * torch.tensor(_PROBABLE_SPREAD)

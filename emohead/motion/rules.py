@@ -23,6 +23,7 @@ from emohead.motion.articulation import (
     articulate_segments,
     emphasise,
     frame_times,
+    part_before,
     sample,
     smooth,
 )
@@ -52,12 +53,14 @@ class RuleConfig:
     """Factor on lip rounding, 0..1.5."""
     emphasis: float = 0.15
     """How much louder means wider, 0 (not at all) .. 0.5."""
+    breath: float = 1.0
+    """How far the lips part before speech begins, 0..1."""
     lead: float = 0.0
     """Seconds by which the mouth's shapes come before the sound, 0..0.06; 0 is in step with filmed mouths."""
     muscle: float = 0.02
     """Seconds of smoothing of lips and jaw before the constraints, 0..0.05."""
     closure_threshold: float = closures.CLOSURE_THRESHOLD
-    """Probability of /p b m/ at which lips are half shut, 0.05..0.9; the recogniser's own where it has one."""
+    """Probability of /p b m/ from which the lips are held, 0.05..0.9; the recogniser's own where it has one."""
     head: float = 1.0
     """Factor on head movement, 0..2."""
     nod_probability: float = 0.65
@@ -163,6 +166,8 @@ class RuleEngine:
         n_frames, n_inner = units.shape[0], prosody.activity.shape[0]
         constraints = self._constraints(speech, n_frames, fps)
         shapes = emphasise(_articulate(speech, n_inner, load_targets()), prosody.energy, amount=self.config.emphasis)
+        closing = self._constraints(speech, n_inner, INNER_FPS).bilabial
+        shapes = part_before(shapes, [phrase.start for phrase in prosody.phrases], closing, amount=self.config.breath)
         rig = speech_to_rig(shapes, mood, gain=self.config.articulation, rounding=self.config.rounding)
         times = frame_times(n_frames, fps)
         spoken = sample(smooth(rig, INNER_FPS, self.config.muscle), INNER_FPS, times + self.config.lead)

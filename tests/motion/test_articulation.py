@@ -10,6 +10,7 @@ from emohead.motion.articulation import (
     emphasise,
     fill_gaps,
     frame_times,
+    part_before,
     sample,
     smooth,
     split_shapes,
@@ -110,3 +111,13 @@ def test_smoothing_keeps_level_and_time():
     out = smooth(pulse, 100.0, 0.02)
     assert out.sum() == pytest.approx(1.0, abs=1e-5) and int(out.argmax()) == 50
     assert torch.allclose(smooth(torch.full((9, 2), 0.3), 100.0, 0.05), torch.full((9, 2), 0.3))
+
+
+def test_lips_part_before_speech_and_earlier_before_a_closure():
+    still, open_start = torch.zeros(200, len(ARTICULATORS)), torch.zeros(200)
+    closure = open_start.clone()
+    closure[98:105] = 1.0
+    free, shut = (part_before(still, [1.0], weight, amount=1.0)[:, JAW] for weight in (open_start, closure))
+    assert free.max() == shut.max() == pytest.approx(0.12) and free[:60].max() == 0.0
+    assert int(shut.argmax()) < int(free.argmax()) < 100 and shut[98:].max() < 0.02
+    assert torch.equal(part_before(still, [], open_start, amount=1.0), still)

@@ -36,8 +36,8 @@ def test_doubtful_closures_are_graded():
         speech = PhonePosteriors(100.0, rows, torch.zeros(100))
         return float(constraints_of_posteriors(speech, 25, 25.0, threshold=0.4).bilabial.max())
 
-    assert weight(0.15) == 0.0 and weight(0.9) == 1.0
-    assert 0.0 < weight(0.3) < weight(0.4) < weight(0.5) < 1.0
+    assert weight(0.35) == 0.0 and weight(0.9) == 1.0
+    assert 0.0 < weight(0.5) < weight(0.6) < weight(0.7) < 1.0
 
 
 def test_held_lips_are_shut_whatever_was_composed():
