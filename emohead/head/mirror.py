@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 _N_CANDIDATES = 8
@@ -15,9 +15,10 @@ def mirror_map(vertices: Float[Tensor, "V 3"]) -> Int[Tensor, " V"]:
     Pairs are taken in the order of their distance, so that exact pairs cannot be broken by approximate ones.
     """
     points = vertices.double().numpy()
-    distance, candidate = cKDTree(points).query(points * [-1.0, 1.0, 1.0], k=min(_N_CANDIDATES, len(points)))
+    n_candidates = min(_N_CANDIDATES, len(points))
+    distance, candidate = map(np.asarray, KDTree(points).query(points * [-1.0, 1.0, 1.0], k=n_candidates))
     mirror = np.full(len(points), -1)
-    source = np.repeat(np.arange(len(points)), candidate.shape[1])
+    source = np.repeat(np.arange(len(points)), n_candidates)
     target = candidate.ravel()
     for pair in np.lexsort((target, source, distance.ravel())):
         a, b = source[pair], target[pair]

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import sparse
 from scipy.sparse.linalg import splu
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 NORMAL_SCALE = 0.01
 """Metres that a unit difference of normals counts as in matching."""
@@ -92,7 +92,7 @@ def register(
     (Amberg, Romdhani and Vetter 2007, with a uniform Laplacian as the stiffness term). Each match is weighted down by its
     distance. `landmarks` are (vertex of the source, point on the target) pairs; they pull less and less, as in that paper.
     """
-    tree = cKDTree(target.features()[target.active])
+    tree = KDTree(target.features()[target.active])
     goals, goal_normals = target.vertices[target.active], vertex_normals(target.vertices, target.triangles)[target.active]
     pairs = landmarks if landmarks is not None else (np.zeros(0, int), np.zeros((0, 3)))
     similarity = start
@@ -125,7 +125,7 @@ def register(
 def attach(points: Surface, mesh: Surface, *, n_candidates: int = 6) -> Attachment:
     """For each vertex of `points`, the nearest point on the triangles around its best-matching active vertices of `mesh`."""
     usable = mesh.triangles[mesh.active[mesh.triangles].all(1)]
-    tree = cKDTree(mesh.features()[mesh.active])
+    tree = KDTree(mesh.features()[mesh.active])
     _, nearest = tree.query(points.features(), k=n_candidates)
     candidates = np.flatnonzero(mesh.active)[nearest]
     around, degree = _triangles_around(usable, len(mesh.vertices))
@@ -195,11 +195,11 @@ def _transformed(surface: Surface, similarity: Similarity) -> Surface:
 
 
 def _match(
-    surface: Surface, tree: cKDTree, goals: np.ndarray, goal_normals: np.ndarray, reach: float
+    surface: Surface, tree: KDTree, goals: np.ndarray, goal_normals: np.ndarray, reach: float
 ) -> tuple[Int[np.ndarray, " V"], Float[np.ndarray, " V"]]:
     """Best match of each vertex, and its weight: a Gaussian of the distance, 0 for inactive vertices and facing-away normals."""
     features = surface.features()
-    _, index = tree.query(features)
+    index = np.asarray(tree.query(features)[1])
     distance = np.linalg.norm(goals[index] - surface.vertices, axis=1)
     facing = np.einsum("vc,vc->v", features[:, 3:6] / NORMAL_SCALE, goal_normals[index])
     return index, np.exp(-0.5 * (distance / reach) ** 2) * (facing > 0.3) * surface.active

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from scipy import sparse
 from scipy.optimize import lsq_linear
 from scipy.sparse.linalg import splu
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from emohead.channels import N_RIG, RIG_INDEX, RIG_NAMES
@@ -29,6 +29,8 @@ _MATCH_REACH = 0.006
 _RIDGE = 1e-3
 _SIDEWAYS_JAW = ("jawLeft", "jawRight")
 _SIDEWAYS_LIMIT = 0.15
+LID_OVERLAP = 1.1
+"""A blink goes this much further than on the generic head: lids of another tessellation may overlap but must not leave a slit."""
 _LID_CLEARANCE = 0.0008
 """Metres between a lid and the eyeball."""
 _N_WARP_NEIGHBOURS = 8
@@ -70,7 +72,7 @@ def rig_source(generic: GenericHead) -> RigSource:
     surface = Surface(vertices, generic.triangles.numpy(), displacements[RIG_INDEX["jawOpen"]], active)
     centres = [vertices[part == index[name]].mean(0) for name in ("eye_left", "eye_right")]
     points = generic.landmarks(generic.neutral[None], "multipie68")[0].double().numpy()
-    nearest = np.flatnonzero(active)[cKDTree(vertices[active]).query(points)[1]]
+    nearest = np.flatnonzero(active)[KDTree(vertices[active]).query(points)[1]]
     return RigSource(surface, displacements, float(np.linalg.norm(centres[0] - centres[1])), nearest)
 
 
@@ -81,7 +83,10 @@ def fit_rig(source: RigSource, head: FlameHead) -> RigToFlame:
     start = Similarity(float((eyes[0] - eyes[1]).norm()) / source.eye_distance, np.eye(3), np.zeros(3))
     similarity, registered = register(source.surface, target, start=start, landmarks=_landmark_pairs(source, head))
     moved = transfer(source, similarity, registered, target)
-    moved = clear_of_eyeballs(_symmetrised(moved, head), target)
+    moved = _symmetrised(moved, head)
+    for name in ("eyeBlinkLeft", "eyeBlinkRight"):
+        moved[RIG_INDEX[name]] *= LID_OVERLAP
+    moved = clear_of_eyeballs(moved, target)
     return _solve(moved, head, target.active)
 
 
@@ -89,7 +94,7 @@ def transfer(source: RigSource, similarity: Similarity, registered: Surface, tar
     """The motion of each channel on the target's vertices, metres; vertices without a match follow their neighbours smoothly."""
     aligned = similarity(source.surface.vertices)
     skin = np.flatnonzero(source.surface.active)
-    tree = cKDTree(aligned[skin])
+    tree = KDTree(aligned[skin])
     field = (registered.vertices - aligned)[skin]
     before = _warp(aligned, tree, field)
     warped = np.zeros_like(source.displacements)
@@ -102,7 +107,7 @@ def transfer(source: RigSource, similarity: Similarity, registered: Surface, tar
     return _fill_in(attachment.interpolate(warped), trust, target.triangles)
 
 
-def _warp(points: np.ndarray, tree: cKDTree, field: np.ndarray) -> np.ndarray:
+def _warp(points: np.ndarray, tree: KDTree, field: np.ndarray) -> np.ndarray:
     """Points moved by the displacement field of the registration, smoothly interpolated in space."""
     distance, index = tree.query(points, k=_N_WARP_NEIGHBOURS)
     weights = np.exp(-0.5 * (np.square(distance) - np.square(distance[:, :1])) / _WARP_REACH**2)
@@ -125,7 +130,7 @@ def clear_of_eyeballs(moved: Float[np.ndarray, "R V 3"], target: Surface) -> Flo
         ball = target.vertices[balls[target.vertices[balls, 0] * side > 0]]
         centre = (ball.min(0) + ball.max(0)) / 2
         radius = np.linalg.norm(ball - centre, axis=1)
-        directions = cKDTree((ball - centre) / radius[:, None])
+        directions = KDTree((ball - centre) / radius[:, None])
         rest_depth = np.linalg.norm(target.vertices - centre, axis=1)
         near = np.flatnonzero(target.active & (rest_depth < 2.5 * radius.max()))
         for channel in range(len(moved)):
