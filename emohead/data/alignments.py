@@ -74,17 +74,17 @@ def read_textgrid_tiers(path: str | Path) -> dict[str, list[TextGridInterval]]:
     reader = _TokenReader(path, _read_text(path))
     if (reader.take(), reader.take()) != ("ooTextFile", "TextGrid"):
         raise InputError(f"{path}, line 1: not a Praat TextGrid in text format; save it as a (short) text file in Praat")
-    reader.number(), reader.number(), reader.take()  # Start, end and the flag <exists>.
+    reader.skip(3)  # Start, end and the flag <exists>.
     tiers: dict[str, list[TextGridInterval]] = {}
     for _ in range(reader.count()):
         kind, name = reader.take(), reader.take()
-        reader.number(), reader.number()
+        reader.skip(2)  # Its start and end.
         intervals: list[TextGridInterval] = []
         for _ in range(reader.count()):
             if kind == "IntervalTier":
                 intervals.append(reader.interval(intervals[-1].end if intervals else 0.0))
             else:
-                reader.number(), reader.take()
+                reader.skip(2)  # A point's time and mark.
         tiers[name] = intervals
     return tiers
 
@@ -198,6 +198,10 @@ class _TokenReader:
             raise InputError(f"{self._path}, line {line}: the TextGrid ends too early; save or copy it again")
         self._line = line
         return token
+
+    def skip(self, count: int) -> None:
+        for _ in range(count):
+            self.take()
 
     def number(self) -> float:
         token = self.take()

@@ -115,7 +115,8 @@ class Espeak:
             raise ResourceError(f"espeak-ng has no voice {voice!r}; see espeak-ng --voices")
         for parameter, value in ((1, words_per_minute), (3, pitch), (4, pitch_range)):
             self._library.espeak_SetParameter(parameter, value, 0)
-        self._events.clear(), self._pcm.clear()
+        self._events.clear()
+        self._pcm.clear()
         encoded = text.encode()
         self._library.espeak_Synth(encoded, len(encoded) + 1, 0, 0, 0, 1, None, None)
         self._library.espeak_Synchronize()

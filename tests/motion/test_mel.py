@@ -7,6 +7,7 @@ import torch
 
 from emohead.motion.features.mel import LogMel, MelConfig, frame_rms, mel_filters, speech_level
 from emohead.types import Waveform
+from tests.contracts.encoder import EncoderContract
 
 RATE = 16000
 
@@ -22,6 +23,14 @@ def _speechlike(seconds: float, seed: int = 0) -> torch.Tensor:
 @pytest.fixture
 def encoder() -> LogMel:
     return MelConfig().build()
+
+
+class TestContract(EncoderContract):
+    """The log-mel front end is a speech encoder."""
+
+    @pytest.fixture
+    def encoder(self) -> LogMel:
+        return MelConfig().build()
 
 
 @pytest.mark.parametrize(("n_samples", "n_frames"), [(0, 1), (1, 1), (160, 1), (161, 2), (800, 5), (16000, 100)])
