@@ -20,7 +20,7 @@ _SWELL_LENGTH, _NOISE_STD, _NOISE_TIME = 1.6, 0.02, 0.6
 def minimum_jerk(s: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """The smoothest ramp from 0 to 1 over s in 0..1: 10 s^3 - 15 s^4 + 6 s^5 (Flash & Hogan 1985)."""
     s = s.clamp(0.0, 1.0)
-    return s**3 * (10.0 - 15.0 * s + 6.0 * s**2)
+    return (s**3 * (10.0 - 15.0 * s + 6.0 * s**2)).clamp(max=1.0)
 
 
 def asked_weight(envelope: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:

@@ -46,9 +46,12 @@ def scaled(expression: Expression, gain: float) -> Expression:
     """The expression made stronger or fainter (gain 0..1.3).
 
     Intensities grow with the gain; a channel that only a share s of people show comes in between gains .35(1-s) and .85(1-s), so that a
-    faint expression is the core one.
+    faint expression is the core one. What fades to nothing is no longer asked for; what was asked to rest still is.
     """
     au = {name: min(value * gain * _ramp(expression.share.get(name, 1.0), gain), 1.0) for name, value in expression.au.items()}
+    au = {name: value for name, value in au.items() if value > 0.0 or expression.au[name] == 0.0}
+    if gain == 0.0:
+        return Expression(au)
     gaze = expression.gaze and (expression.gaze[0] * gain, expression.gaze[1] * gain)
     head = expression.head and (expression.head[0] * gain, expression.head[1] * gain, expression.head[2] * gain)
     return replace(expression, au=au, gaze=_limited_gaze(gaze), head=_limited_head(head))

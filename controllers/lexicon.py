@@ -13,9 +13,12 @@ from controllers.tables import read_table
 NEAR = 0.75
 """Spelling similarity 0..1 from which a word is taken for a known one."""
 _KINDS = (
-    "not negator", "time", "negator", "intensity", "comparative", "mixture", "side", "with", "action", "state", "ignore", "scenery",
+    "not negator", "time", "negator", "intensity", "comparative", "mixture", "side", "with", "action", "state", "ignore", "people",
+    "scenery",
 )  # fmt: skip
 """Kinds of meaning; where two phrases fit equally the earlier kind wins."""
+_AS_SPELT = frozenset({"not negator", "negator", "intensity", "comparative", "mixture", "side", "with"})
+"""Kinds whose words are not inflected: `touched` is not `a touch`."""
 _IRREGULAR = {
     "eyes": "eye", "eyed": "eye", "wept": "weep", "shook": "shake", "shaken": "shake", "bit": "bit", "bitten": "bite", "biting": "bite",
     "rose": "rise", "risen": "rise", "fell": "fall", "fallen": "fall", "hung": "hang", "shot": "shoot", "drew": "draw", "drawn": "draw",
@@ -32,7 +35,7 @@ class Meaning:
 
     kind: str
     """One of `not negator`, `time`, `negator`, `intensity`, `comparative`, `mixture`, `side`, `with`, `action`, `state`, `ignore`,
-    `scenery`."""
+    `people`, `scenery`."""
     phrase: str
     """The phrase as the table has it."""
     value: str | float = ""
@@ -102,6 +105,8 @@ class Lexicon:
                 continue
             stop, inside = found
             spelt = " ".join(word for index, word in enumerate(tokens[start:stop], start) if index not in inside) == meaning.phrase
+            if not spelt and meaning.kind in _AS_SPELT:
+                continue
             rank = (len(stems), spelt, -len(inside), -_KINDS.index(meaning.kind))
             if best_rank is None or rank > best_rank:
                 best, best_rank = Match(meaning, stop, inside), rank
@@ -113,10 +118,15 @@ class Lexicon:
         best = max(((_similarity(word, known), known) for known, _ in votes.most_common(12)), default=None)
         return (self._words[best[1]], best[0]) if best else None
 
-    def is_scenery(self, tokens: list[str], index: int) -> bool:
-        """Whether the token begins a word for people, things or doings."""
-        found = self.match(tokens, index) if index < len(tokens) else None
-        return found is not None and found.meaning.kind == "scenery"
+    def is_thing(self, tokens: list[str], index: int) -> bool:
+        """Whether a thing, not a person, is named from a token on (`old stone house`)."""
+        named = False
+        while index < len(tokens):
+            found = self.match(tokens, index)
+            if found is None or found.meaning.kind != "scenery":
+                return named and (found is None or found.meaning.kind != "people")
+            named, index = True, found.stop
+        return named
 
     def _add(self, meaning: Meaning) -> None:
         stems = tuple(stem(word) for word in meaning.phrase.split())
@@ -152,7 +162,13 @@ def load_lexicon() -> Lexicon:
 
 def _meanings() -> Iterator[Meaning]:
     words = read_table("words")
-    for kind, key in (("negator", "negators"), ("not negator", "not_negators"), ("ignore", "ignore"), ("scenery", "scenery")):
+    for kind, key in (
+        ("negator", "negators"),
+        ("not negator", "not_negators"),
+        ("ignore", "ignore"),
+        ("people", "people"),
+        ("scenery", "scenery"),
+    ):
         yield from (Meaning(kind, phrase) for phrase in _split(words[key]))
     for kind, key in (("intensity", "intensity"), ("mixture", "mixtures")):
         for value, text in words[key].items():

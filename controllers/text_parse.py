@@ -172,13 +172,13 @@ class _Reader:
                 self.negated = False
         elif kind == "ignore":
             self.region = _REGIONS.get(self.tokens[index], self.region)
-        elif kind == "scenery":
+        elif kind in ("people", "scenery"):
             self._forget_modifiers()
 
     def _mention(self, meaning: Meaning, index: int, found: Match) -> None:
         concept = meaning.concept
         assert concept is not None
-        if meaning.phrase in self.lexicon.ambiguous and self.lexicon.is_scenery(self.tokens, found.stop):
+        if meaning.phrase in self.lexicon.ambiguous and self.lexicon.is_thing(self.tokens, found.stop):
             return self._forget_modifiers()  # A blue coat, a warm room: the word is about the thing.
         for inner in found.inside:
             inner_match = self.lexicon.match(self.tokens[: inner + 1], inner)
@@ -244,7 +244,7 @@ class _Reader:
         """Whether another mention follows the current word before the next pause."""
         for index in range(self.cursor + 1, len(self.tokens)):
             found = None if self.tokens[index] in _BREAKS | _PAUSES else self.lexicon.match(self.tokens, index)
-            if found is None or found.meaning.kind in ("with", "time", "scenery"):
+            if found is None or found.meaning.kind in ("with", "time", "people", "scenery"):
                 return False
             if found.meaning.kind in ("state", "action"):
                 return True

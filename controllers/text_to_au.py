@@ -208,7 +208,7 @@ def _gestures(mentions: list[Mention], parsed: Parsed, intensity: float, start: 
         slot = (end - start) / len(mentions)
         begin = start + index * slot + min(0.2, 0.1 * slot)
         expression = _performed(mention, parsed, intensity)
-        stop = min(begin + gesture.seconds, max(end, begin + 0.2))
+        stop = min(begin + gesture.seconds, end)
         pose = (expression.gaze, expression.head)
         events.append(Event(begin, stop, expression.au, *pose, gesture, parsed.words([mention]), 0.15, overlay=True))
     return events

@@ -63,6 +63,11 @@ def test_control_of_nothing_is_neutral():
     assert result.track.weight.max() == 0.0 and result.plan.events == ()
 
 
+def test_intensity_nought_asks_for_nothing():
+    result = control(50, 25.0, sentence="smiles, then frowns", label="sad", intensity=0.0)
+    assert result.track.weight.max() == 0.0 and result.track.pose_weight.max() == 0.0
+
+
 def test_control_scales_and_warns_and_refuses():
     full, half = (control(100, 25.0, sentence="smiles", intensity=gain).track.intensity[-1, SMILE] for gain in (1.0, 0.5))
     assert half == pytest.approx(float(full) / 2, rel=1e-3)

@@ -22,7 +22,7 @@ def test_wrong_codes_are_refused_with_what_was_given(wrong: str):
 def test_a_faint_expression_keeps_its_core():
     expression = Expression({"AU12L": 0.8, "AU6L": 0.4}, share={"AU6L": 0.5})
     faint, full = scaled(expression, 0.15), scaled(expression, 1.0)
-    assert faint.au["AU12L"] == pytest.approx(0.12) and faint.au["AU6L"] == 0.0
+    assert faint.au == {"AU12L": pytest.approx(0.12)}
     assert full.au == {"AU12L": 0.8, "AU6L": 0.4}
     assert scaled(expression, 1.3).au["AU12L"] == 1.0
 
