@@ -1,6 +1,6 @@
 """The protocol every head model follows: identity + motion -> mesh."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -8,6 +8,7 @@ from torch import Tensor
 from emohead.types import HeadIdentity, HeadMesh, HeadMotion
 
 
+@runtime_checkable
 class HeadModel(Protocol):
     """A riggable head of fixed topology. Calls are differentiable in every tensor and batched over frames."""
 

@@ -1,6 +1,6 @@
 """The protocol every rasterizer follows, and the constants of the image they all agree on (gsplat's conventions)."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -24,6 +24,7 @@ COMPENSATION_MIN = 0.005
 """Smallest antialiasing factor (gsplat >= 1.6)."""
 
 
+@runtime_checkable
 class Rasterizer(Protocol):
     """Draws posed Gaussians. Differentiable in every field of `splats` and in the background."""
 
