@@ -7,7 +7,7 @@ FLAME's own, added after all rotations. Rotations turn about FLAME's joints, as 
 """
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -24,7 +24,8 @@ from emohead.types import HeadIdentity, HeadMesh, HeadMotion
 EXPRESSION_LIMIT = 3.0
 """Expression coefficients are about in standard deviations; the rig drives them no further than this."""
 GLOBAL, NECK, JAW = 0, 1, 2
-PART_NAMES = ("torso", "head", "jaw", "eye_left", "eye_right")
+JOINT_PARTS: tuple[str, ...] = ("torso", "head", "jaw", "eye_left", "eye_right")
+"""Parts by dominant joint, where no rig conversion brings the generic head's parts."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,8 @@ class FlameParameters:
 class FlameHead:
     """A FLAME head, following `HeadModel`; `V` = 5023, `F` = 9976, `I` = 300, `J` = 5."""
 
-    name = "flame"
-    n_shape = flame_file.N_SHAPE
-    part_names = PART_NAMES
+    name: str = "flame"
+    n_shape: int = flame_file.N_SHAPE
 
     def __init__(self, data: FlameData, *, rig: RigToFlame | None = None, landmarks: LandmarkEmbedding | None = None):
         """Build the head from `data`; without `rig` only raw parameters can move it."""
@@ -73,7 +73,8 @@ class FlameHead:
         self.triangles = data.triangles
         self.neutral = data.template - self.origin
         dominant = torch.tensor([0, 1, 2, *(3 + self.eye_joints.index(joint) for joint in (3, 4))])
-        self.vertex_part = dominant.to(data.weights.device)[data.weights.argmax(1)]
+        self.part_names = JOINT_PARTS if rig is None else rig.part_names
+        self.vertex_part = dominant.to(data.weights.device)[data.weights.argmax(1)] if rig is None else rig.vertex_part
         self.mirror = mirror_map(self.neutral.cpu()).to(data.template.device)
         self._identity_directions = data.shape_directions.flatten(0, 1).T
         self._expression_directions = data.expression_directions.flatten(0, 1).T
@@ -84,9 +85,9 @@ class FlameHead:
 
     def to(self, device: torch.device | str) -> "FlameHead":
         """The same head with its tensors on `device`."""
-        tensors = {field.name: getattr(self.data, field.name) for field in fields(self.data)}
-        moved = FlameData(**{name: value.to(device) if isinstance(value, Tensor) else value for name, value in tensors.items()})
-        return FlameHead(moved, rig=self.rig.to(device) if self.rig else None, landmarks=self.landmark_embedding)
+        values = {field.name: getattr(self.data, field.name) for field in fields(self.data)}
+        moved = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
+        return FlameHead(replace(self.data, **moved), rig=self.rig.to(device) if self.rig else None, landmarks=self.landmark_embedding)
 
     def identity(self) -> HeadIdentity:
         """The mean head: zero shape coefficients, zero offsets."""

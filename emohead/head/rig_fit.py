@@ -23,7 +23,9 @@ from emohead.head.registration import Similarity, Surface, attach, mesh_laplacia
 from emohead.head.rig_to_flame import JAW_OPEN_RADIANS, RigToFlame
 from emohead.types import HeadMotion
 
-_NOT_SKIN = frozenset({"eye_left", "eye_right", "teeth_upper", "teeth_lower", "gums", "tongue", "mouth_inner", "torso"})
+_NOT_IN_FLAME_SKIN = frozenset({"eye_left", "eye_right", "teeth_upper", "teeth_lower", "gums", "tongue"})
+_NOT_MATCHED = _NOT_IN_FLAME_SKIN | {"mouth_inner", "torso"}
+"""The walls of the mouth differ too much between heads to be matched."""
 _MATCH_REACH = 0.006
 """Metres: a vertex this far from the registered surface trusts its own match by exp(-1/2)."""
 _RIDGE = 1e-3
@@ -49,6 +51,10 @@ class RigSource:
     """Metres between the eyeball centres."""
     landmark_vertices: Int[np.ndarray, " 68"]
     """The vertex nearest to each of the 68 landmarks."""
+    part_names: tuple[str, ...]
+    """Names of the parts."""
+    vertex_part: Int[np.ndarray, " V"]
+    """For each vertex, its index in `part_names`."""
 
 
 def fit_rig_to_flame(data: FlameData, *, landmarks: LandmarkEmbedding | None = None) -> RigToFlame:
@@ -67,13 +73,14 @@ def rig_source(generic: GenericHead) -> RigSource:
     displacements[RIG_INDEX["mouthClose"]] -= displacements[RIG_INDEX["jawOpen"]]
     part = generic.vertex_part.numpy()
     index = {name: number for number, name in enumerate(generic.part_names)}
-    active = ~np.isin(part, [index[name] for name in _NOT_SKIN if name in index])
+    active = ~np.isin(part, [index[name] for name in _NOT_MATCHED if name in index])
     vertices = generic.neutral.double().numpy()
     surface = Surface(vertices, generic.triangles.numpy(), displacements[RIG_INDEX["jawOpen"]], active)
     centres = [vertices[part == index[name]].mean(0) for name in ("eye_left", "eye_right")]
     points = generic.landmarks(generic.neutral[None], "multipie68")[0].double().numpy()
     nearest = np.flatnonzero(active)[KDTree(vertices[active]).query(points)[1]]
-    return RigSource(surface, displacements, float(np.linalg.norm(centres[0] - centres[1])), nearest)
+    eye_distance = float(np.linalg.norm(centres[0] - centres[1]))
+    return RigSource(surface, displacements, eye_distance, nearest, generic.part_names, part)
 
 
 def fit_rig(source: RigSource, head: FlameHead) -> RigToFlame:
@@ -87,7 +94,7 @@ def fit_rig(source: RigSource, head: FlameHead) -> RigToFlame:
     for name in ("eyeBlinkLeft", "eyeBlinkRight"):
         moved[RIG_INDEX[name]] *= LID_OVERLAP
     moved = clear_of_eyeballs(moved, target)
-    return _solve(moved, head, target.active)
+    return _solve(moved, head, target.active, (source.part_names, _part_labels(source, registered, target)))
 
 
 def transfer(source: RigSource, similarity: Similarity, registered: Surface, target: Surface) -> Float[np.ndarray, "R V 3"]:
@@ -177,7 +184,16 @@ def _other_side(name: str) -> str:
     return name.removesuffix("Right") + "Left" if name.endswith("Right") else name
 
 
-def _solve(moved: np.ndarray, head: FlameHead, active: np.ndarray) -> RigToFlame:
+def _part_labels(source: RigSource, registered: Surface, target: Surface) -> Tensor:
+    """The part of the nearest registered vertex; eyeballs by side; teeth and tongue, which FLAME lacks, never."""
+    index = {name: number for number, name in enumerate(source.part_names)}
+    usable = np.flatnonzero(~np.isin(source.vertex_part, [index[name] for name in _NOT_IN_FLAME_SKIN if name in index]))
+    labels = source.vertex_part[usable][KDTree(registered.features()[usable]).query(target.features())[1]]
+    left, right = (index[name] for name in ("eye_left", "eye_right"))
+    return torch.from_numpy(np.where(target.active, labels, np.where(target.vertices[:, 0] > 0, left, right)).astype(np.int64))
+
+
+def _solve(moved: np.ndarray, head: FlameHead, active: np.ndarray, parts: tuple[tuple[str, ...], Tensor]) -> RigToFlame:
     """Expression, jaw and correctives that together move the mesh exactly as `moved` (after clipping, apart from half precision)."""
     jaw = torch.zeros(N_RIG, 3)
     jaw[RIG_INDEX["jawOpen"], 0] = JAW_OPEN_RADIANS
@@ -191,7 +207,7 @@ def _solve(moved: np.ndarray, head: FlameHead, active: np.ndarray) -> RigToFlame
     correctives = _rest_motion(wanted, expression, jaw, head)
     energy = wanted.square().sum((1, 2)).clamp_min(1e-12)
     residual = (correctives.square().sum((1, 2)) / energy).sqrt()
-    return RigToFlame(expression, jaw, correctives.half(), residual)
+    return RigToFlame(expression, jaw, correctives.half(), residual, *parts)
 
 
 def _sideways_jaw(motion: np.ndarray, head: FlameHead) -> Tensor:

@@ -12,12 +12,12 @@ import os
 import tempfile
 import warnings
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from emohead import assets
@@ -28,6 +28,7 @@ VERSION = 1
 """Of the method; a change makes cached conversions be fitted again."""
 JAW_OPEN_RADIANS = 0.25
 """FLAME's jaw pitch at jawOpen 1 (the mean of published regressions from tracked video)."""
+_TENSORS = ("expression", "jaw", "correctives", "residual", "vertex_part")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class RigToFlame:
     """What FLAME cannot express, metres before skinning, half precision."""
     residual: Float[Tensor, " R"]
     """Part of each channel's motion (root of the energy, 0..1) that expression and jaw alone miss; the correctives restore it."""
+    part_names: tuple[str, ...]
+    """The generic head's parts."""
+    vertex_part: Int[Tensor, " V"]
+    """For each FLAME vertex, the part that it lies on."""
 
     def parameters(self, rig: Float[Tensor, "T R"]) -> tuple[Float[Tensor, "T 100"], Float[Tensor, "T 3"]]:
         """Expression (not limited) and jaw rotation of rig coefficients."""
@@ -54,7 +59,7 @@ class RigToFlame:
 
     def to(self, device: torch.device | str) -> "RigToFlame":
         """The same conversion with its tensors on `device`."""
-        return RigToFlame(*(value.to(device) for value in (self.expression, self.jaw, self.correctives, self.residual)))
+        return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
 
 
 def load_rig_to_flame(data: FlameData, *, landmarks: LandmarkEmbedding | None = None) -> RigToFlame:
@@ -84,7 +89,8 @@ def cache_path(data: FlameData, landmarks: LandmarkEmbedding | None) -> Path:
 
 def _write_cache(path: Path, rig: RigToFlame) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {name: getattr(rig, name).numpy() for name in ("expression", "jaw", "correctives", "residual")}
+    arrays = {name: getattr(rig, name).numpy() for name in _TENSORS}
+    arrays["part_names"] = np.array(rig.part_names)
     # Written beside its final name and renamed, so that a reader never sees half a file.
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".tmp", delete=False) as file:
         try:
@@ -98,12 +104,13 @@ def _write_cache(path: Path, rig: RigToFlame) -> None:
 
 def read_cache(path: Path, *, n_vertices: int) -> RigToFlame | None:
     """The conversion kept at `path`, or None when there is none or the file is damaged (it is only a cache, so it is made again)."""
-    shapes = {"expression": (N_RIG, 100), "jaw": (N_RIG, 3), "correctives": (N_RIG, n_vertices, 3), "residual": (N_RIG,)}
+    shapes = ((N_RIG, 100), (N_RIG, 3), (N_RIG, n_vertices, 3), (N_RIG,), (n_vertices,))
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in shapes}
+            arrays = {name: archive[name] for name in _TENSORS}
+            part_names = tuple(str(name) for name in archive["part_names"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    if any(arrays[name].shape != shape for name, shape in shapes.items()):
+    if any(arrays[name].shape != shape for name, shape in zip(_TENSORS, shapes, strict=True)):
         return None
-    return RigToFlame(**{name: torch.from_numpy(array) for name, array in arrays.items()})
+    return RigToFlame(**{name: torch.from_numpy(array) for name, array in arrays.items()}, part_names=part_names)
