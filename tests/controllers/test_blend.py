@@ -1,5 +1,7 @@
 """Blending: priority, masks, cross-fades; and the one call that uses them all."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -72,6 +74,9 @@ def test_control_scales_and_warns_and_refuses():
     full, half = (control(100, 25.0, sentence="smiles", intensity=gain).track.intensity[-1, SMILE] for gain in (1.0, 0.5))
     assert half == pytest.approx(float(full) / 2, rel=1e-3)
     assert control(10, 25.0, sentence="a flurbish smile").warnings
-    for options in ({"sentence": "a flurbish smile", "strict": True}, {"intensity": 3.0}, {"label": "hapy"}, {"sliders": ["AU12=2"]}):
+    refused: list[dict[str, Any]] = [
+        {"sentence": "a flurbish smile", "strict": True}, {"intensity": 3.0}, {"label": "hapy"}, {"sliders": ["AU12=2"]},
+    ]  # fmt: skip
+    for options in refused:
         with pytest.raises(InputError):
             control(10, 25.0, **options)
