@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+from itertools import dropwhile, takewhile
 from types import FrameType
 from typing import Annotated, Any
 
@@ -104,11 +105,15 @@ def parse(arguments: Sequence[str]) -> Any:
 
 
 def _one_line(box: str) -> str:
-    """Tyro's framed complaint as one line: the text of the frame, up to its first rule, and the way to the help."""
-    text = [line.strip("│╭╮╰╯ \n") for line in box.splitlines()]
-    rules = [index for index, line in enumerate(text) if line.startswith("──") and index > 0]
-    said = [line for line in text[1 : rules[0] if rules else None] if line and not line.startswith("─")]
-    return f"{' '.join(' '.join(said).split()).rstrip('.')}; see emohead --help"
+    """Tyro's framed complaint as one line: what stands between its title and the next rule, and the way to the help."""
+    lines = [line for line in (line.strip("│╭╮╰╯ ") for line in box.splitlines()) if line]
+    body = list(dropwhile(_is_rule, lines[1:]))
+    said = " ".join(" ".join(takewhile(lambda line: not _is_rule(line), body)).split())
+    return f"{said.rstrip('.')}; see emohead --help"
+
+
+def _is_rule(line: str) -> bool:
+    return set(line) <= set("─-")
 
 
 def _report(error: EmoheadError, *, debug: bool = False, cause: BaseException | None = None) -> int:

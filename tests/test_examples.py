@@ -1,0 +1,57 @@
+"""Every example runs, with tiny settings."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from emohead.media import probe
+from tests.tiny import write_tiny_emo, write_voice
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.chdir(tmp_path)
+    write_tiny_emo(tmp_path / "me.emo")
+    write_voice(tmp_path / "voice.wav")
+    return tmp_path
+
+
+def run(monkeypatch: pytest.MonkeyPatch, name: str, *options: str) -> None:
+    monkeypatch.setattr(sys, "argv", [name, *options])
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+
+
+def test_render(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    run(monkeypatch, "01_render.py", "--audio", "voice.wav", "--avatar", "me.emo", "--size", "64", "--out", "hello.mp4")
+    assert probe(desk / "hello.mp4").n_frames == 15 and "15 frames" in capsys.readouterr().out
+
+
+def test_motion_to_csv(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    run(monkeypatch, "02_motion_to_csv.py", "--audio", "voice.wav", "--fps", "25")
+    assert sorted(path.name for path in (desk / "motion").iterdir()) == ["take.au.csv", "take.csv", "take.npz"]
+    assert "the jaw opens" in capsys.readouterr().out
+
+
+def test_sentence_to_aus(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    run(monkeypatch, "03_sentence_to_aus.py")
+    printed = capsys.readouterr().out
+    assert "AU12L" in printed and "not understood: nothing" in printed
+
+
+def test_frames_in_python(desk: Path, monkeypatch: pytest.MonkeyPatch):
+    from PIL import Image
+
+    options = ["--audio", "voice.wav", "--avatar", "me.emo", "--size", "64", "--columns", "3", "--rows", "2"]
+    run(monkeypatch, "04_frames_in_python.py", *options)
+    assert Image.open(desk / "sheet.png").size == (192, 128)
+
+
+def test_every_example_is_short_and_tested():
+    names = sorted(path.name for path in EXAMPLES.glob("*.py"))
+    assert names and all(name in Path(__file__).read_text() for name in names)
+    assert all(len((EXAMPLES / name).read_text().splitlines()) < 100 for name in names)
