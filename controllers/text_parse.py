@@ -241,9 +241,11 @@ class _Reader:
             self._next_clause(_SPEEDS.get(operation, ""))
 
     def _goes_on(self) -> bool:
-        """Whether another mention follows the current word before the next pause."""
+        """Whether another mention, or a change, follows the current word before the next pause."""
         for index in range(self.cursor + 1, len(self.tokens)):
             found = None if self.tokens[index] in _BREAKS | _PAUSES else self.lexicon.match(self.tokens, index)
+            if found is not None and found.meaning.value in ("turn", "burst"):
+                return True
             if found is None or found.meaning.kind in ("with", "time", "people", "scenery"):
                 return False
             if found.meaning.kind in ("state", "action"):
