@@ -20,8 +20,8 @@ BOTH_SIDES_BY_DESIGN = {"AU1L", "AU1R", "AU30L", "AU30R"}
 # The mouth's corners are at (25, -73), the brows at y 16 to 25, the nose's tip at -36, the chin at -113.
 BOXES = {
     "brow": ((0, 90, 4, 120), (0, 18, -12, 4)),
-    "eye": ((0, 62, -30, 14),),
-    "nose": ((0, 42, -85, 22),),
+    "eye": ((0, 65, -40, 14),),
+    "nose": ((0, 58, -85, 22),),
     "cheek": ((12, 90, -80, 14),),
     "upper lip": ((0, 45, -85, -12),),
     "mouth": ((0, 65, -125, -35),),
@@ -30,7 +30,8 @@ BOXES = {
     "tongue": ((0, 40, -140, -45),),
     "puffed cheek": ((0, 90, -120, -20),),
 }
-"""AU9's region reaches to the upper lip because its muscle does (levator labii superioris alaeque nasi)."""
+"""AU9's region reaches to the upper lip and over the triangle below the eye, which its muscle raises (levator labii superioris alaeque
+nasi); the eye's reaches over the lower lid's pouch, which AU7 tightens."""
 
 
 @lru_cache(maxsize=1)
