@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -38,15 +38,15 @@ class Command:
 class SpeechCommand(Command):
     """Options of the commands that make a voice move a face."""
 
-    audio: Path | None = None
+    audio: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """The voice: any common audio file, or a video with sound. Without it a spoken sample is used."""
-    emotion: str | None = None
+    emotion: Annotated[str | None, tyro.conf.arg(metavar="SENTENCE")] = None
     """A sentence: "starts calm, then delighted surprise"."""
-    label: str | None = None
+    label: Annotated[str | None, tyro.conf.arg(metavar="NAME[:STRENGTH]")] = None
     """One emotion throughout, with a strength if wanted: happy, or happy:0.8."""
-    au: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    au: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="AU=VALUE")] = ()
     """An action unit throughout: AU12=0.6, or AU12L=0.6 for the left side only."""
-    transcript: str | None = None
+    transcript: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
     """The spoken words (words.txt) or timed phones (phones.TextGrid); then every p, b and m closes the lips."""
     strict: bool = False
     """Refuse words that are not understood instead of taking the nearest meaning."""
