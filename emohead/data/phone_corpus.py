@@ -6,10 +6,11 @@ On disk it is a folder of plain arrays (`audio.npy` int16 at 16 kHz, `labels.npy
 import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from emohead.data.forced_alignment import SpokenWord, align_words
 from emohead.data.resampling import resampled
@@ -17,6 +18,7 @@ from emohead.data.speech_text import random_sentence
 from emohead.data.tts import Espeak, random_speech
 from emohead.errors import InputError
 from emohead.media import read_audio
+from emohead.motion.features.mel import frame_rms, speech_level
 from emohead.motion.phones import PHONE_INDEX
 from emohead.types import PhoneSegment, Waveform
 
@@ -73,6 +75,22 @@ def frame_labels(segments: Sequence[PhoneSegment], n_frames: int) -> np.ndarray:
         first, last = (int(np.ceil(time * LABEL_RATE - 0.5)) for time in (segment.start, segment.end))
         labels[max(first, 0) : max(last, 0)] = PHONE_INDEX[segment.phone]
     return labels
+
+
+def well_aligned(corpus: PhoneCorpus, *, limit: float = 0.1) -> PhoneCorpus:
+    """The corpus without utterances whose labels leave more than `limit` of the loud frames unexplained (see `unexplained_speech`).
+
+    Readers who hesitate, repeat or misread break a forced alignment. No synthetic utterance, whose times are exact, exceeds 0.06.
+    """
+    kept = [u for u in corpus.utterances if unexplained_speech(corpus.samples(u), corpus.frame_labels(u)) <= limit]
+    return replace(corpus, utterances=tuple(kept))
+
+
+def unexplained_speech(samples: np.ndarray, labels: np.ndarray) -> float:
+    """Share of the loud frames (within 10 dB of the speech level) that are labelled silence, 0..1: how little an alignment explains."""
+    rms = frame_rms(torch.from_numpy(samples), _HOP)
+    loud = (rms > 0.3 * speech_level(rms)).numpy()[: len(labels)]
+    return float((loud & (labels == PHONE_INDEX["pau"])).sum() / max(loud.sum(), 1))
 
 
 def save_corpus(folder: Path, spoken: Iterable[tuple[Waveform, Sequence[PhoneSegment], str, str]]) -> PhoneCorpus:

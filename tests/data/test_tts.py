@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from emohead.data.phone_corpus import load_corpus, save_corpus, synthetic_speech
+from emohead.data.phone_corpus import load_corpus, save_corpus, synthetic_speech, unexplained_speech, well_aligned
 from emohead.data.speech_text import random_sentence
 from emohead.data.tts import Espeak, speak_festival, speak_flite
 from emohead.errors import InputError, ResourceError
@@ -92,5 +92,14 @@ def test_a_corpus_goes_to_disk_and_back(tmp_path, espeak):
     middle = spoken[0][1][len(spoken[0][1]) // 2]
     label = again.frame_labels(utterance)[int((middle.start + middle.end) / 2 * 100)]
     assert PHONES[label] == middle.phone
+    assert well_aligned(again).utterances == again.utterances
     with pytest.raises(InputError, match="no phone corpus"):
         load_corpus(tmp_path)
+
+
+def test_speech_that_labels_call_silence_is_unexplained(espeak):
+    speech = espeak.speak("a loud vowel here")
+    samples = speech.audio.samples.numpy()[: len(speech.audio.samples) // 160 * 160]
+    n_frames = len(samples) // 160
+    assert unexplained_speech(samples, np.zeros(n_frames, np.uint8)) == 1.0
+    assert unexplained_speech(samples, np.ones(n_frames, np.uint8)) == 0.0
