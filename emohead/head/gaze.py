@@ -1,50 +1,64 @@
-"""Gaze angles and the rig's eyeLook* channels: the one conversion between them, both ways, and how lids follow the eyes.
+"""Gaze angles and the rig's eyeLook* channels: the one conversion, both ways.
 
-Per eye: yaw to the subject's left and pitch down are positive. The left eye's "out" is the subject's left, the right eye's "in" is.
+`HeadMotion.gaze` turns the eyeballs; the eyeLook* channels move the lids with them. A channel at 1 means 0.6 rad sideways, 0.45 rad up
+or down.
 """
+
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from emohead.channels import N_RIG, RIG_INDEX
+from emohead.types import HeadMotion
 
-FULL_YAW, FULL_PITCH = 0.6, 0.45
-"""Radians at which eyeLookIn/Out and eyeLookUp/Down are 1."""
-LID_DOWN, LID_UP = 0.25, 0.15
-"""How much eyeBlink follows a look down and eyeWide a look up: the lid rides on the eyeball."""
+YAW_AT_ONE = 0.6
+"""Radians."""
+PITCH_AT_ONE = 0.45
+"""Radians."""
+LID_LOWERED_PER_LOOK_DOWN = 0.25
+LID_RAISED_PER_LOOK_UP = 0.15
 
-# For each eye: the channels of yaw > 0, yaw < 0, pitch > 0, pitch < 0.
-_CHANNELS = (
-    ("eyeLookOutLeft", "eyeLookInLeft", "eyeLookDownLeft", "eyeLookUpLeft"),
-    ("eyeLookInRight", "eyeLookOutRight", "eyeLookDownRight", "eyeLookUpRight"),
+# Per eye (left, right): the channels of yaw > 0 (to the subject's left), yaw < 0, pitch > 0 (down), pitch < 0.
+_CHANNELS = torch.tensor(
+    [
+        [RIG_INDEX[name] for name in ("eyeLookOutLeft", "eyeLookInLeft", "eyeLookDownLeft", "eyeLookUpLeft")],
+        [RIG_INDEX[name] for name in ("eyeLookInRight", "eyeLookOutRight", "eyeLookDownRight", "eyeLookUpRight")],
+    ]
 )
+_BLINK, _WIDE = ([RIG_INDEX[f"{name}{side}"] for side in ("Left", "Right")] for name in ("eyeBlink", "eyeWide"))
 
 
-def gaze_to_rig(gaze: Float[Tensor, "T 2 2"]) -> Float[Tensor, "T R"]:
-    """Rig coefficients whose eyeLook* channels equal `gaze` (left, right eye; yaw, pitch in radians); all other channels are 0."""
-    rig = gaze.new_zeros(gaze.shape[0], N_RIG)
-    for eye, names in enumerate(_CHANNELS):
-        yaw, pitch = gaze[:, eye, 0] / FULL_YAW, gaze[:, eye, 1] / FULL_PITCH
-        for name, value in zip(names, (yaw, -yaw, pitch, -pitch), strict=True):
-            rig[:, RIG_INDEX[name]] = value.clamp(0.0, 1.0)
-    return rig
+def gaze_to_rig(gaze: Float[Tensor, "*T 2 2"]) -> Float[Tensor, "*T 52"]:
+    """The eyeLook* channels (0..1) of a gaze per eye (left, right): (yaw, pitch) in radians; all other channels are zero."""
+    yaw, pitch = gaze[..., 0] / YAW_AT_ONE, gaze[..., 1] / PITCH_AT_ONE
+    looks = torch.stack([yaw, -yaw, pitch, -pitch], -1).clamp(0.0, 1.0)  # [*T, 2, 4]
+    rig = gaze.new_zeros(*gaze.shape[:-2], N_RIG)
+    return rig.index_copy(-1, _CHANNELS.flatten().to(gaze.device), looks.flatten(-2))
 
 
-def rig_to_gaze(rig: Float[Tensor, "T R"]) -> Float[Tensor, "T 2 2"]:
-    """Gaze per eye (yaw, pitch in radians) that the eyeLook* channels of `rig` stand for."""
-    eyes = []
-    for names in _CHANNELS:
-        left, right, down, up = (rig[:, RIG_INDEX[name]] for name in names)
-        eyes.append(torch.stack([(left - right) * FULL_YAW, (down - up) * FULL_PITCH], dim=1))
-    return torch.stack(eyes, dim=1)
+def rig_to_gaze(rig: Float[Tensor, "*T 52"]) -> Float[Tensor, "*T 2 2"]:
+    """The gaze per eye (left, right): (yaw, pitch) in radians that the eyeLook* channels of `rig` mean."""
+    left, right, down, up = rig[..., _CHANNELS.to(rig.device)].unbind(-1)
+    return torch.stack([(left - right) * YAW_AT_ONE, (down - up) * PITCH_AT_ONE], -1)
 
 
-def lids_follow(rig: Float[Tensor, "T R"]) -> Float[Tensor, "T R"]:
-    """The rig with upper lids that ride on the eyeballs: lowered a little by a look down, raised a little by a look up."""
+def lids_follow(rig: Float[Tensor, "*T 52"]) -> Float[Tensor, "*T 52"]:
+    """For rigs whose eyeLook* move no lids: the upper lid follows the gaze (eyeBlink += .25 look down, eyeWide += .15 look up).
+
+    The generic head's own eyeLook* shapes already move the lids and need no such help.
+    """
+    channels = _CHANNELS.to(rig.device)
+    down, up = rig[..., channels[:, 2]], rig[..., channels[:, 3]]
     followed = rig.clone()
-    for side in ("Left", "Right"):
-        blink, wide = RIG_INDEX[f"eyeBlink{side}"], RIG_INDEX[f"eyeWide{side}"]
-        followed[:, blink] = (rig[:, blink] + LID_DOWN * rig[:, RIG_INDEX[f"eyeLookDown{side}"]]).clamp(0.0, 1.0)
-        followed[:, wide] = (rig[:, wide] + LID_UP * rig[:, RIG_INDEX[f"eyeLookUp{side}"]]).clamp(0.0, 1.0)
+    followed[..., _BLINK] = (rig[..., _BLINK] + LID_LOWERED_PER_LOOK_DOWN * down).clamp(max=1.0)
+    followed[..., _WIDE] = (rig[..., _WIDE] + LID_RAISED_PER_LOOK_UP * up).clamp(max=1.0)
     return followed
+
+
+def with_gaze(motion: HeadMotion, gaze: Float[Tensor, "T 2 2"]) -> HeadMotion:
+    """The same motion looking elsewhere: eyeballs and lids together."""
+    channels = _CHANNELS.flatten().to(motion.rig.device)
+    rig = motion.rig.index_copy(-1, channels, gaze_to_rig(gaze)[..., channels])
+    return replace(motion, rig=rig, gaze=gaze)

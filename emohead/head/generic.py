@@ -1,0 +1,199 @@
+"""The head that ships: own topology, 52 rig shapes by side, identity modes, and joints for torso, head, jaw and eyes.
+
+It is built by tools/build_generic_head.py. The jaw turns and slides by its joint; shapes are offsets before skinning.
+"""
+
+import json
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from emohead import assets
+from emohead.channels import N_RIG, RIG_INDEX, RIG_NAMES
+from emohead.errors import InputError
+from emohead.head import skinning
+from emohead.types import HeadIdentity, HeadMesh, HeadMotion
+
+ASSET_NAME = "generic_head.safetensors"
+TORSO, HEAD, JAW, EYE_LEFT, EYE_RIGHT = range(5)
+PARENTS = (-1, TORSO, HEAD, HEAD, HEAD)
+Landmarks = Literal["multipie68", "mediapipe478"]
+
+# What a shut eye makes of the lid shapes of its side: nothing, so that lids meet at eyeBlink 1 whatever else is asked.
+_YIELD_TO_BLINK = ("eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeSquint", "eyeWide")
+
+
+@dataclass(frozen=True)
+class GenericHeadData:
+    """The tensors of the asset; `I` = 80 modes, `M` = 3 midway corrections, `P` lid contacts, `U` vertices of the upper lids."""
+
+    neutral: Float[Tensor, "V 3"]
+    """The mean head, metres."""
+    triangles: Int[Tensor, "F 3"]
+    """Vertex indices, counter-clockwise from outside."""
+    mirror: Int[Tensor, " V"]
+    """The vertex each becomes when x is negated; exact."""
+    vertex_part: Int[Tensor, " V"]
+    """Index into `part_names`."""
+    uv: Float[Tensor, "V 2"]
+    """Texture coordinates 0..1."""
+    shapes: Float[Tensor, "E V 3"]
+    """Offsets at 1 of `shape_names`, metres, before skinning: the 52 rig channels, then halves of the merged ones."""
+    midway: Float[Tensor, "M V 3"]
+    """Offsets of `midway_names`, scaled by 4 c (1 - c)."""
+    modes: Float[Tensor, "I V 3"]
+    """Identity modes, metres per standard deviation."""
+    joints: Float[Tensor, "5 3"]
+    """Torso, head, jaw, left eye, right eye of the mean head, metres."""
+    joint_regressor: Float[Tensor, "5 V"]
+    """How identity's displacement of the vertices moves the joints."""
+    skin_weights: Float[Tensor, "V 5"]
+    """Rows sum to 1."""
+    jaw: Float[Tensor, " 6"]
+    """At 1: pitch of jawOpen (rad), yaw (rad) and x (m) of jawLeft, translation of jawForward (m, 3)."""
+    lid_pairs: Int[Tensor, "P 2"]
+    """Vertices (upper, lower) that meet in a blink; first half left."""
+    lid_vertices: Int[Tensor, " U"]
+    """Vertices of the upper lids; first half left."""
+    lid_spread: Float[Tensor, "U P"]
+    """How each follows the pairs' upper vertices."""
+    multipie68_triangle: Int[Tensor, " 68"]
+    """Triangle of each Multi-PIE landmark."""
+    multipie68_barycentric: Float[Tensor, "68 3"]
+    """Weights of its corners."""
+    mediapipe478_triangle: Int[Tensor, " 478"]
+    """Triangle of each MediaPipe landmark."""
+    mediapipe478_barycentric: Float[Tensor, "478 3"]
+    """Weights of its corners."""
+    part_names: tuple[str, ...]
+    """Names of the semantic parts."""
+    shape_names: tuple[str, ...]
+    """`RIG_NAMES`, then browInnerUp_L, browInnerUp_R, cheekPuff_L, cheekPuff_R."""
+    midway_names: tuple[str, ...]
+    """Rig channels with a correction halfway."""
+
+    def to(self, device: torch.device | str) -> "GenericHeadData":
+        """The same data with its tensors on `device`."""
+        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: value.to(device) for name, value in tensors.items() if isinstance(value, Tensor)})
+
+
+class GenericHead:
+    """The generic head, following `HeadModel`. Rotations turn about its joints; torso_rotation and translation move everything."""
+
+    name = "generic"
+
+    def __init__(self, data: GenericHeadData):
+        self.data = data
+        self.triangles, self.neutral, self.mirror = data.triangles, data.neutral, data.mirror
+        self.part_names, self.vertex_part, self.uv = data.part_names, data.vertex_part, data.uv
+        self.n_shape = data.modes.shape[0]
+        self._mode_directions = data.modes.flatten(1)
+        self._joint_modes = torch.einsum("jv,ivc->ijc", data.joint_regressor, data.modes)
+        self._directions = torch.cat([data.shapes[:N_RIG], data.midway]).flatten(1)
+        self._midway_channels = [RIG_INDEX[name] for name in data.midway_names]
+
+    def to(self, device: torch.device | str) -> "GenericHead":
+        """The same head with its tensors on `device`."""
+        return GenericHead(self.data.to(device))
+
+    def identity(self) -> HeadIdentity:
+        """The mean head: zero shape coefficients, zero offsets."""
+        return HeadIdentity(self.neutral.new_zeros(self.n_shape), torch.zeros_like(self.neutral))
+
+    def __call__(self, identity: HeadIdentity, motion: HeadMotion) -> HeadMesh:
+        """Vertices of `identity` doing `motion`, in world space."""
+        displacement = self.displacement(identity)
+        rest = self.neutral + displacement + self._expression(displacement, motion.rig)
+        transforms = skinning.joint_transforms(self._rotations(motion), self._shifts(motion), self.joints(identity), PARENTS)
+        return HeadMesh(skinning.skin(rest, transforms, self.data.skin_weights), self.triangles)
+
+    def displacement(self, identity: HeadIdentity) -> Float[Tensor, "V 3"]:
+        """How `identity` at rest differs from the mean head, metres."""
+        return (identity.shape @ self._mode_directions).view(-1, 3) + identity.offsets
+
+    def joints(self, identity: HeadIdentity) -> Float[Tensor, "5 3"]:
+        """Where the joints of `identity` are at rest, metres: torso, head, jaw, left eye, right eye."""
+        moved = torch.einsum("i,ijc->jc", identity.shape, self._joint_modes) + self.data.joint_regressor @ identity.offsets
+        return self.data.joints + moved
+
+    def landmarks(self, vertices: Float[Tensor, "T V 3"], which: Landmarks) -> Float[Tensor, "T n 3"]:
+        """Face landmarks on posed vertices, in the order of the Multi-PIE 68 markup or MediaPipe's 478."""
+        triangle: Tensor = getattr(self.data, f"{which}_triangle")
+        barycentric: Tensor = getattr(self.data, f"{which}_barycentric")
+        return torch.einsum("tnkc,nk->tnc", vertices[:, self.triangles[triangle]], barycentric)
+
+    def _expression(self, displacement: Float[Tensor, "V 3"], rig: Float[Tensor, "T R"]) -> Float[Tensor, "T V 3"]:
+        """What the rig adds to the rest mesh before skinning."""
+        rig = _lids_yield_to_blinks(rig)
+        blinks = rig[:, [RIG_INDEX["eyeBlinkLeft"], RIG_INDEX["eyeBlinkRight"]]]
+        midway = rig[:, self._midway_channels]
+        coefficients = torch.cat([rig, 4 * midway * (1 - midway), blinks], 1)
+        directions = torch.cat([self._directions, self._lid_corrections(displacement)])
+        return (coefficients @ directions).unflatten(1, (-1, 3))
+
+    def _lid_corrections(self, displacement: Float[Tensor, "V 3"]) -> Float[Tensor, "2 V*3"]:
+        """What a left and a right blink need on top for an identity whose eyes are set wider or narrower than the mean head's."""
+        upper, lower = self.data.lid_pairs.unbind(1)
+        missing = self.data.lid_spread @ (displacement[lower, 1] - displacement[upper, 1])  # [U]
+        half = missing.shape[0] // 2
+        corrections = torch.zeros_like(self.neutral).expand(2, -1, -1).flatten(1)
+        places = self.data.lid_vertices * 3 + 1
+        left = corrections[0].index_add(0, places[:half], missing[:half])
+        right = corrections[1].index_add(0, places[half:], missing[half:])
+        return torch.stack([left, right])
+
+    def _rotations(self, motion: HeadMotion) -> Float[Tensor, "T 5 3 3"]:
+        opened, side = motion.rig[:, RIG_INDEX["jawOpen"]], self._jaw_side(motion.rig)
+        pitch, yaw = self.data.jaw[0], self.data.jaw[1]
+        jaw = torch.stack([opened * pitch, side * yaw, torch.zeros_like(side)], -1)
+        turns = skinning.axis_angle_to_rotations(torch.stack([motion.torso_rotation, motion.head_rotation, jaw], 1))
+        return torch.cat([turns, skinning.yaw_pitch_to_rotations(motion.gaze)], 1)
+
+    def _shifts(self, motion: HeadMotion) -> Float[Tensor, "T 5 3"]:
+        forward, side = motion.rig[:, RIG_INDEX["jawForward"]], self._jaw_side(motion.rig)
+        sideways = torch.stack([side * self.data.jaw[2], torch.zeros_like(side), torch.zeros_like(side)], -1)
+        jaw = forward[:, None] * self.data.jaw[3:] + sideways
+        still = torch.zeros_like(jaw)
+        return torch.stack([motion.translation, still, jaw, still, still], 1)
+
+    def _jaw_side(self, rig: Float[Tensor, "T R"]) -> Float[Tensor, " T"]:
+        return rig[:, RIG_INDEX["jawLeft"]] - rig[:, RIG_INDEX["jawRight"]]
+
+
+def _lids_yield_to_blinks(rig: Float[Tensor, "T R"]) -> Float[Tensor, "T R"]:
+    share = torch.ones_like(rig)
+    for side in ("Left", "Right"):
+        channels = [RIG_INDEX[f"{name}{side}"] for name in _YIELD_TO_BLINK]
+        share[:, channels] = 1 - rig[:, RIG_INDEX[f"eyeBlink{side}"], None]
+    return rig * share
+
+
+def load_generic() -> GenericHead:
+    """The generic head that ships with the package, float32 on the CPU (read once, then shared: do not write into its tensors).
+
+    Raises:
+        InputError: the asset is absent, damaged or of another version.
+    """
+    return _read(assets.find(ASSET_NAME))
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path) -> GenericHead:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        names = {name: tuple(json.loads(metadata[name])) for name in ("part_names", "shape_names", "midway_names")}
+        if metadata.get("version") != "1" or names["shape_names"][:N_RIG] != RIG_NAMES:
+            raise InputError(f"{path} is of another version of the generic head; rebuild it with tools/build_generic_head.py")
+        whole = {name: value.float() if value.is_floating_point() else value.long() for name, value in tensors.items()}
+        return GenericHead(GenericHeadData(**whole, **names))
+    except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
+        raise InputError(f"{path} is not a generic head asset ({error}); rebuild it with tools/build_generic_head.py") from error
