@@ -19,7 +19,7 @@ from emohead.channels import N_RIG, RIG_INDEX, RIG_NAMES
 from emohead.head.flame import EXPRESSION_LIMIT, FlameHead, FlameParameters
 from emohead.head.flame_file import FlameData, LandmarkEmbedding
 from emohead.head.generic import GenericHead, load_generic
-from emohead.head.registration import Similarity, Surface, attach, mesh_laplacian, register
+from emohead.head.registration import Similarity, Surface, attach, mesh_laplacian, register, vertex_normals
 from emohead.head.rig_to_flame import JAW_OPEN_RADIANS, RigToFlame
 from emohead.types import HeadMotion
 
@@ -88,7 +88,7 @@ def fit_rig(source: RigSource, head: FlameHead) -> RigToFlame:
     target = flame_surface(head)
     eyes = head.joints(head.identity())[3:]
     start = Similarity(float((eyes[0] - eyes[1]).norm()) / source.eye_distance, np.eye(3), np.zeros(3))
-    similarity, registered = register(source.surface, target, start=start, landmarks=_landmark_pairs(source, head))
+    similarity, registered = register(source.surface, target, start=start, landmarks=landmark_pairs(source, head))
     moved = transfer(source, similarity, registered, target)
     moved = _symmetrised(moved, head)
     for name in ("eyeBlinkLeft", "eyeBlinkRight"):
@@ -110,7 +110,10 @@ def transfer(source: RigSource, similarity: Similarity, registered: Surface, tar
         after = similarity(source.surface.vertices[moving] + displacement[moving])
         warped[channel, moving] = _warp(after, tree, field) - before[moving]
     attachment = attach(target, registered)
-    trust = np.exp(-0.5 * (attachment.distance / _MATCH_REACH) ** 2) * target.active
+    # Walls of the mouth can be near a lip and yet face another way.
+    normals = attachment.interpolate(vertex_normals(registered.vertices, registered.triangles))
+    facing = np.einsum("vc,vc->v", normals, vertex_normals(target.vertices, target.triangles))
+    trust = np.exp(-0.5 * (attachment.distance / _MATCH_REACH) ** 2) * np.clip(1.5 * facing, 0, 1) * target.active
     return _fill_in(attachment.interpolate(warped), trust, target.triangles)
 
 
@@ -159,7 +162,7 @@ def flame_surface(head: FlameHead) -> Surface:
     return Surface(head.neutral.double().numpy(), head.triangles.numpy(), motion.double().numpy(), active.numpy())
 
 
-def _landmark_pairs(source: RigSource, head: FlameHead) -> tuple[np.ndarray, np.ndarray] | None:
+def landmark_pairs(source: RigSource, head: FlameHead) -> tuple[np.ndarray, np.ndarray] | None:
     """Brows, nose, eyes and outer lips; the jaw line slides and the inner lips touch, so they are left out."""
     if head.landmark_embedding is None:
         return None
