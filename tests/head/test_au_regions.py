@@ -7,10 +7,9 @@ import pytest
 import torch
 
 from emohead.channels import AU_INDEX, AU_NAMES, N_AU
+from emohead.head import generic
 from emohead.head.action_units import CHANNELS, Channel, au_to_rig
 from emohead.types import HeadMotion
-
-generic = pytest.importorskip("emohead.head.generic", reason="the generic head is not built yet")
 
 INSIDE, OTHER_SIDE = 0.80, 0.05
 BOTH_SIDES_BY_DESIGN = {"AU1L", "AU1R", "AU30L", "AU30R"}
