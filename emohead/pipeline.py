@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 import emohead
+from emohead.assets import search_path
 from emohead.avatar import read_emo, resolve_avatar, topology_digest
 from emohead.errors import InputError
 from emohead.head import load_head
+from emohead.head.base import HeadModel
 from emohead.media import read_audio
 from emohead.motion.align import read_textgrid
 from emohead.motion.speech_to_motion import speech_to_motion
@@ -105,7 +107,7 @@ class Pipeline:
         """
         path = _avatar_file(name_or_path)
         avatar, record = read_emo(path)
-        head = load_head(avatar.head)
+        head = _head_called(avatar.head)
         if topology_digest(head.triangles) != record.topology:
             raise InputError(f"{path}: made for another version of the {avatar.head} head model; reconstruct the avatar again")
         rasterizer = build_rasterizer(device, n_threads=n_threads)
@@ -243,6 +245,18 @@ def read_transcript(transcript: str | Path | Sequence[PhoneSegment] | None) -> s
     if not text.strip():
         raise InputError(f"{path}: the transcript is empty; write the spoken words into it or leave it out")
     return text
+
+
+def _head_called(name: str) -> HeadModel:
+    if name != "flame":
+        return load_head(name)
+    files = [folder / file for folder in search_path() for file in ("flame.npz", "flame.pkl")]
+    present = next((file for file in files if file.is_file()), None)
+    if present is None:
+        raise InputError(
+            "this avatar needs the FLAME model, which does not ship; put your flame.pkl or flame.npz into a folder of EMOHEAD_ASSETS"
+        )
+    return load_head(present)
 
 
 def _tell(progress: Progress | None, share: float, text: str) -> None:

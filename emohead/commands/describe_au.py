@@ -1,14 +1,11 @@
 """`emohead au`: what a sentence means as action units."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 import tyro
 
 from emohead.commands.options import Command, Outcome, to_json
-
-if TYPE_CHECKING:
-    from controllers.plan import TextPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,30 +25,29 @@ class Au(Command):
         """Print a table or JSON."""
         from emohead.pipeline import understand
 
-        plan = understand(self.sentence, duration=self.duration, strict=self.strict)
-        return Outcome(to_json(plan.to_json()) if self.json else _table(plan), plan.warnings)
+        meaning = understand(self.sentence, duration=self.duration, strict=self.strict)
+        described = meaning.to_json()
+        return Outcome(to_json(described) if self.json else _table(described), meaning.warnings)
 
 
-def _table(plan: "TextPlan") -> str:
+def _table(described: dict[str, Any]) -> str:
     from emohead.head.action_units import CHANNELS
 
     sides = {"L": ", left", "R": ", right", "": ""}
-    unit = "s" if plan.unit == "seconds" else "of the clip"
+    names = {channel.name: channel.unit.name + sides[channel.side] for channel in CHANNELS}
+    unit = "s" if described["unit"] == "seconds" else "of the clip"
     lines = []
-    for event in plan.events:
-        lines.append(f"{event.start:.2f} - {event.end:.2f} {unit}: {event.text}")
-        values = {channel: event.au.get(channel.name, 0.0) for channel in CHANNELS}
-        for channel, value in sorted(values.items(), key=lambda item: -item[1]):
-            if value > 0.0:
-                lines.append(f"  {channel.name:<6} {value:4.2f} {'#' * round(20 * value):<20} {channel.unit.name}{sides[channel.side]}")
-        if event.gaze:
-            lines.append(f"  gaze   yaw {event.gaze[0]:+.2f}, pitch {event.gaze[1]:+.2f} rad (left and down are positive)")
-        if event.head:
-            lines.append(f"  head   pitch {event.head[0]:+.2f}, yaw {event.head[1]:+.2f}, roll {event.head[2]:+.2f} rad")
-        if event.gesture is not None:
-            lines.append(f"  gesture {event.gesture.name}")
-    if not plan.events:
+    for event in described["events"]:
+        lines.append(f"{event['start']:.2f} - {event['end']:.2f} {unit}: {event['text']}")
+        for name, value in sorted(event["au"].items(), key=lambda item: -item[1]):
+            lines.append(f"  {name:<6} {value:4.2f} {'#' * round(20 * value):<20} {names[name]}")
+        for part in ("gaze", "head"):
+            if event[part]:
+                lines.append(f"  {part:<6} {', '.join(f'{angle} {value:+.2f} rad' for angle, value in event[part].items())}")
+        if "gesture" in event:
+            lines.append(f"  gesture {event['gesture']}")
+    if not described["events"]:
         lines.append("a neutral face")
-    if plan.not_understood:
-        lines.append(f"not understood: {', '.join(plan.not_understood)}")
+    if described["not_understood"]:
+        lines.append(f"not understood: {', '.join(described['not_understood'])}")
     return "\n".join(lines)

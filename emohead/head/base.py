@@ -2,6 +2,7 @@
 
 from typing import Protocol, runtime_checkable
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -33,4 +34,8 @@ class HeadModel(Protocol):
 
     def __call__(self, identity: HeadIdentity, motion: HeadMotion) -> HeadMesh:
         """Vertices of `identity` doing `motion`, in world space."""
+        ...
+
+    def to(self, device: torch.device | str) -> "HeadModel":
+        """The same head on `device`."""
         ...
