@@ -37,7 +37,7 @@ def main() -> None:
     start = time.perf_counter()
     landmarks = arguments.landmarks or arguments.heads.parent.parent / "reference/fit_prototype/corr.npz"
     tensors, metadata = build(read_source(arguments.heads, n_modes=N_MODES), landmarks)
-    save_file(tensors, arguments.output, metadata=metadata)
+    save_file({name: np.ascontiguousarray(value) for name, value in tensors.items()}, arguments.output, metadata=metadata)
     size = arguments.output.stat().st_size / 1e6
     vertices, triangles = len(tensors["neutral"]), len(tensors["triangles"])
     print(f"{arguments.output}: {vertices} vertices, {triangles} triangles, {size:.1f} MB, {time.perf_counter() - start:.0f} s")

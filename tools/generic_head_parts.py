@@ -37,7 +37,7 @@ def label_parts(rig: Rig, mesh: Mesh, landmarks: np.ndarray, from_tip: np.ndarra
     part[outer & (y + 0.5 * z < -0.11)] = number["neck"]
     part[outer & (y > 0.055 + 1.05 * z)] = number["scalp"]
     part[(mesh.component == 0) & (follows_torso > 0.97) | (mesh.component == 6)] = number["torso"]
-    part[outer & (x > 0.0725) & (np.abs(z + 0.082) < 0.026) & (np.abs(y + 0.026) < 0.037)] = number["ear_left"]
+    part[outer & (x > 0.068) & (np.hypot((z + 0.083) / 0.023, (y + 0.026) / 0.037) < 1)] = number["ear_left"]
 
     skin = (mesh.component == 0) & (share["face"] > 0.5) & (z > 0)
     lips = skin & (_distance_inside(rig.neutral[:, :2], landmarks[list(_OUTER_LIPS), :2]) < 0.0008)
