@@ -14,7 +14,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import gradio as gr
 
-from controllers.labels import label_names
+from controllers.states import states
 from emohead.assets import find
 from emohead.avatar import read_emo, resolve_avatar
 from emohead.errors import CancelledError, EmoheadError, InputError
@@ -172,7 +172,7 @@ def build(*, device: str = "auto", folder: Path) -> gr.Blocks:
                 sentence = gr.Textbox(label="How should it feel?", placeholder=SENTENCES[0], max_length=500, lines=2, elem_id="sentence")
                 gr.Examples([[text] for text in SENTENCES], inputs=[sentence], label="Try")
                 with gr.Row():
-                    label = gr.Dropdown(["none", *label_names()], value="none", label="Expression throughout", elem_id="label")
+                    label = gr.Dropdown(["none", *states()], value="none", label="Expression throughout", elem_id="label")
                     intensity = gr.Slider(0.0, 1.3, value=1.0, step=0.05, label="Intensity", elem_id="intensity")
                     seed = gr.Number(value=0, precision=0, minimum=0, label="Seed", elem_id="seed")
                 with gr.Row():
