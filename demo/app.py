@@ -13,6 +13,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import gradio as gr
+from gradio.themes import Soft
 
 from controllers.states import states
 from emohead.assets import find
@@ -32,7 +33,7 @@ SENTENCES = (
     "very angry",
 )
 # System fonts only: Gradio's own themes would fetch theirs from a font server.
-THEME_FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+FONTS, MONOSPACE = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
 CSS = """
 .gradio-container { max-width: 1120px !important; margin: 0 auto !important; }
 #video video { max-height: 540px; background: #101418; }
@@ -79,7 +80,7 @@ def render(
     *,
     device: str,
     folder: Path,
-    report: Callable[[float, str], None],
+    report: Callable[[float, str], object],
     cancelled: threading.Event,
 ) -> tuple[str, str]:
     """Render one video and say in words what was done.
@@ -202,7 +203,7 @@ def launch(*, host: str = "127.0.0.1", port: int = 7860, device: str = "auto", a
         build(device=device, folder=Path(folder)).launch(
             server_name=host, server_port=port, share=False, auth=auth, inbrowser=False, show_error=False, quiet=True,
             max_file_size=MAX_UPLOAD, allowed_paths=[], enable_monitoring=False, ssr_mode=False, mcp_server=False, footer_links=[],
-            state_session_capacity=100, theme=gr.themes.Soft(**THEME_FONTS), css=CSS,
+            state_session_capacity=100, theme=Soft(font=FONTS, font_mono=MONOSPACE), css=CSS,
         )  # fmt: skip
 
 
