@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from generic_head_closures import contacts, lid_sides, spread_weights, with_contact
+from generic_head_closures import LIP_REACH, contacts, lid_sides, lip_sides, spread_weights, with_contact
 from generic_head_landmarks import mediapipe478, multipie68
 from generic_head_mesh import Mesh, build_mesh
 from generic_head_parts import PART_NAMES, label_parts, texture_coordinates
@@ -51,7 +51,6 @@ def build(source: Source, correspondence: Path) -> tuple[dict[str, np.ndarray], 
     points_478 = mediapipe478(source, mesh, correspondence, rig.joints[3:])
     points_68 = multipie68(source, mesh)
     parts = label_parts(rig, mesh, points_478.points(rig.neutral, mesh.triangles), from_tip)
-    pairs, spread_rows, spread = _lid_contacts(rig, mesh)
     tensors = {
         "neutral": rig.neutral.astype(np.float32),
         "triangles": mesh.triangles.astype(np.int32),
@@ -65,9 +64,8 @@ def build(source: Source, correspondence: Path) -> tuple[dict[str, np.ndarray], 
         "joint_regressor": _joint_regressor(rig, mesh).astype(np.float32),
         "skin_weights": rig.weights.astype(np.float32),
         "jaw": np.array([rig.jaw_open, *rig.jaw_side, *rig.jaw_forward], np.float32),
-        "lid_pairs": pairs.astype(np.int32),
-        "lid_vertices": spread_rows.astype(np.int32),
-        "lid_spread": spread.astype(np.float16),
+        **_lid_contact(rig, mesh),
+        **_lip_contact(rig, mesh),
         "multipie68_triangle": points_68.triangle.astype(np.int32),
         "multipie68_barycentric": points_68.barycentric.astype(np.float32),
         "mediapipe478_triangle": points_478.triangle.astype(np.int32),
@@ -97,26 +95,46 @@ def _joint_regressor(rig: Rig, mesh: Mesh) -> np.ndarray:
     hinge = skin & (np.hypot(y - jaw[1], z - jaw[2]) < 0.02) & (np.abs(x) > 0.055) & (np.abs(x) < 0.08)
     around_neck = skin & (np.abs(y + 0.4 * z - neck[1] - 0.4 * neck[2]) < 0.025) & (z < 0.0)
     chest = (rig.weights[:, 0] > 0.5) & skin
-    regions = [chest, around_neck, hinge, mesh.component == 4, mesh.component == 5]
-    return np.stack([region / region.sum() for region in regions])
+    regressor = np.stack([region / region.sum() for region in (chest, around_neck, hinge, mesh.component == 4, mesh.component == 5)])
+    for row, component in ((3, 4), (4, 5)):
+        # The weighted mean of an eyeball's vertices is its centre, so growing it leaves the joint where it is.
+        ball = np.flatnonzero(mesh.component == component)
+        conditions = np.concatenate([np.ones((1, len(ball))), (rig.neutral[ball] - rig.joints[row]).T])
+        regressor[row, ball] = np.linalg.pinv(conditions)[:, 0]
+    return regressor
 
 
-def _lid_contacts(rig: Rig, mesh: Mesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs (upper, lower) of lid vertices that meet in a blink [P 2], the vertices that follow them [n], and how much [n P].
-
-    An identity that parts a pair has it brought together again: by the upper lid's margin, and what lies near it.
-    """
+def _lid_contact(rig: Rig, mesh: Mesh) -> dict[str, np.ndarray]:
+    """Both eyes' lids in a blink; the upper lid follows the lower one. The first half of each array is the left eye's."""
     upper, lower = lid_sides(rig, mesh)
     closed = rig.posed(eyeBlinkLeft=1.0)
-    first, second = contacts(closed, upper, lower, half_width=0.0135, centre=rig.joints[3, 0])
-    left = np.stack([first, second], 1)
-    left = left[np.unique(first, return_index=True)[1]]
-    rows = np.flatnonzero(upper)
-    share = spread_weights(closed[rows], closed[left[:, 0]])
-    n_pairs = len(left)
-    spread = np.zeros((2 * len(rows), 2 * n_pairs))
-    spread[: len(rows), :n_pairs] = spread[len(rows) :, n_pairs:] = share
-    return np.concatenate([left, mesh.mirror[left]]), np.concatenate([rows, mesh.mirror[rows]]), spread
+    pairs = _pairs(closed, upper, lower, half_width=0.0135, centre=rig.joints[3, 0])
+    vertices = np.flatnonzero(upper)
+    share = -spread_weights(closed[vertices], closed[pairs[:, 0]])
+    spread = np.zeros((2 * len(vertices), 2 * len(pairs)))
+    spread[: len(vertices), : len(pairs)] = spread[len(vertices) :, len(pairs) :] = share
+    return _contact("lid", np.concatenate([pairs, mesh.mirror[pairs]]), np.concatenate([vertices, mesh.mirror[vertices]]), spread)
+
+
+def _lip_contact(rig: Rig, mesh: Mesh) -> dict[str, np.ndarray]:
+    """The lips at rest: the upper one comes down a little, the lower one comes up the rest of the way."""
+    upper, lower = lip_sides(rig, mesh)
+    pairs = _pairs(rig.neutral, upper, lower, half_width=0.022, centre=0.0)
+    above, below = np.flatnonzero(upper), np.flatnonzero(lower)
+    down = -0.4 * spread_weights(rig.neutral[above], rig.neutral[pairs[:, 0]], LIP_REACH)
+    up = 0.6 * spread_weights(rig.neutral[below], rig.neutral[pairs[:, 1]], LIP_REACH)
+    return _contact("lip", pairs, np.concatenate([above, below]), np.concatenate([down, up]))
+
+
+def _pairs(points: np.ndarray, upper: np.ndarray, lower: np.ndarray, *, half_width: float, centre: float) -> np.ndarray:
+    pairs = np.stack(contacts(points, upper, lower, half_width, centre), 1)
+    return pairs[np.unique(pairs[:, 0], return_index=True)[1]]
+
+
+def _contact(name: str, pairs: np.ndarray, vertices: np.ndarray, spread: np.ndarray) -> dict[str, np.ndarray]:
+    """Pairs (upper, lower) that meet [P 2], vertices that follow [U], and how far up each goes per metre that a pair is apart [U P]."""
+    arrays = {"pairs": pairs.astype(np.int32), "vertices": vertices.astype(np.int32), "spread": spread.astype(np.float16)}
+    return {f"{name}_{key}": value for key, value in arrays.items()}
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ _OVERLAP = 0.0002
 """Metres: surfaces that close overlap by this much."""
 _COLUMN = 0.0016
 _CLEARANCE = 0.0004
-_LIP_REACH, _LID_REACH = 0.0035, 0.0022
+LIP_REACH, _LID_REACH = 0.0035, 0.0022
 _ROUNDS = 12
 _GAZED = {"eyeLookDownLeft": (0.0, 0.45), "eyeLookUpLeft": (0.0, -0.45), "eyeLookOutLeft": (0.6, 0.0), "eyeLookInLeft": (-0.6, 0.0)}
 """Gaze (yaw, pitch) of the left eye at which each lid shape is used in full."""
@@ -27,7 +27,7 @@ def with_contact(rig: Rig, mesh: Mesh, from_tip: np.ndarray) -> Rig:
     """The rig with all of this module's corrections; `from_tip` [V] is the way along the surface from the tip of the tongue."""
     rig = replace(rig, neutral=rig.neutral.copy(), shapes=rig.shapes.copy(), midway=rig.midway.copy())
     upper, lower = lip_sides(rig, mesh)
-    rig.neutral[:] += _symmetric(mesh, meet(rig.neutral, upper, lower, half_width=0.022, centre=0.0, reach=_LIP_REACH))
+    rig.neutral[:] += _symmetric(mesh, meet(rig.neutral, upper, lower, half_width=0.022, centre=0.0, reach=LIP_REACH))
     _open_lids(rig, mesh)
     _close_lids(rig, mesh)
     _close_lips(rig, mesh, upper, lower)
@@ -141,7 +141,7 @@ def _close_lips(rig: Rig, mesh: Mesh, upper: np.ndarray, lower: np.ndarray) -> N
     for amount, offsets in ((1.0, rig.shapes[SHAPES.index("mouthClose")]), (0.5, rig.midway[MIDWAY.index("mouthClose")])):
         offsets[:] += rig.unposed(rig.neutral + (1 - held) * (rig.posed(jawOpen=amount) - rig.neutral), jawOpen=amount, mouthClose=amount)
         posed = rig.posed(jawOpen=amount, mouthClose=amount)
-        field = meet(posed, upper, lower, half_width=0.022, centre=0.0, reach=_LIP_REACH)
+        field = meet(posed, upper, lower, half_width=0.022, centre=0.0, reach=LIP_REACH)
         offsets += _symmetric(mesh, rig.unposed(posed + field, jawOpen=amount, mouthClose=amount))
 
 

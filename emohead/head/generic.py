@@ -23,6 +23,12 @@ from emohead.types import HeadIdentity, HeadMesh, HeadMotion
 ASSET_NAME = "generic_head.safetensors"
 TORSO, HEAD, JAW, EYE_LEFT, EYE_RIGHT = range(5)
 PARENTS = (-1, TORSO, HEAD, HEAD, HEAD)
+EYE_RADIUS, CORNEA = 0.0155, 0.0006
+"""Metres: the mean head's eyeballs, and how far their corneas stand out."""
+CORNEA_WIDTH = 0.32
+"""Radians."""
+LID_CLEARANCE = 0.0004
+"""Metres between eyeball and lid: flat triangles between lid vertices must not cut into the ball."""
 Landmarks = Literal["multipie68", "mediapipe478"]
 
 # What a shut eye makes of the lid shapes of its side: nothing, so that lids meet at eyeBlink 1 whatever else is asked.
@@ -31,7 +37,7 @@ _YIELD_TO_BLINK = ("eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeSq
 
 @dataclass(frozen=True)
 class GenericHeadData:
-    """The tensors of the asset; `I` = 80 modes, `M` = 3 midway corrections, `P` lid contacts, `U` vertices of the upper lids."""
+    """The tensors of the asset; `I` = 80 modes, `M` = 3 midway corrections, `P`/`Q` contacts of lids/lips."""
 
     neutral: Float[Tensor, "V 3"]
     """The mean head, metres."""
@@ -58,11 +64,17 @@ class GenericHeadData:
     jaw: Float[Tensor, " 6"]
     """At 1: pitch of jawOpen (rad), yaw (rad) and x (m) of jawLeft, translation of jawForward (m, 3)."""
     lid_pairs: Int[Tensor, "P 2"]
-    """Vertices (upper, lower) that meet in a blink; first half left."""
+    """Vertices (upper, lower) of the lids that meet in a blink; first half left."""
     lid_vertices: Int[Tensor, " U"]
     """Vertices of the upper lids; first half left."""
     lid_spread: Float[Tensor, "U P"]
-    """How each follows the pairs' upper vertices."""
+    """How far up each goes per metre that identity has drawn a pair apart."""
+    lip_pairs: Int[Tensor, "Q 2"]
+    """Vertices (upper, lower) of the lips that meet at rest."""
+    lip_vertices: Int[Tensor, " W"]
+    """Vertices of the lips: upper, then lower."""
+    lip_spread: Float[Tensor, "W Q"]
+    """How far up each goes per metre that identity has drawn a pair apart."""
     multipie68_triangle: Int[Tensor, " 68"]
     """Triangle of each Multi-PIE landmark."""
     multipie68_barycentric: Float[Tensor, "68 3"]
@@ -97,7 +109,13 @@ class GenericHead:
         self._mode_directions = data.modes.flatten(1)
         self._joint_modes = torch.einsum("jv,ivc->ijc", data.joint_regressor, data.modes)
         self._directions = torch.cat([data.shapes[:N_RIG], data.midway]).flatten(1)
+        self._eyes = [(self.vertices_of(f"eyelid_{side}", f"socket_{side}"), self.vertices_of(f"eye_{side}")) for side in ("left", "right")]
         self._midway_channels = [RIG_INDEX[name] for name in data.midway_names]
+
+    def vertices_of(self, *parts: str) -> Int[Tensor, " n"]:
+        """Indices of the vertices of the named parts."""
+        wanted = torch.tensor([self.part_names.index(part) for part in parts], device=self.vertex_part.device)
+        return torch.isin(self.vertex_part, wanted).nonzero()[:, 0]
 
     def to(self, device: torch.device | str) -> "GenericHead":
         """The same head with its tensors on `device`."""
@@ -109,14 +127,18 @@ class GenericHead:
 
     def __call__(self, identity: HeadIdentity, motion: HeadMotion) -> HeadMesh:
         """Vertices of `identity` doing `motion`, in world space."""
-        displacement = self.displacement(identity)
+        displacement, joints = self.displacement(identity), self.joints(identity)
         rest = self.neutral + displacement + self._expression(displacement, motion.rig)
-        transforms = skinning.joint_transforms(self._rotations(motion), self._shifts(motion), self.joints(identity), PARENTS)
+        rest = self._lids_over_eyes(rest, displacement, joints[[EYE_LEFT, EYE_RIGHT]], motion.gaze)
+        transforms = skinning.joint_transforms(self._rotations(motion), self._shifts(motion), joints, PARENTS)
         return HeadMesh(skinning.skin(rest, transforms, self.data.skin_weights), self.triangles)
 
     def displacement(self, identity: HeadIdentity) -> Float[Tensor, "V 3"]:
-        """How `identity` at rest differs from the mean head, metres."""
-        return (identity.shape @ self._mode_directions).view(-1, 3) + identity.offsets
+        """How `identity` at rest differs from the mean head, metres; lips that it would part are closed again."""
+        moved = (identity.shape @ self._mode_directions).view(-1, 3) + identity.offsets
+        upper, lower = self.data.lip_pairs.unbind(1)
+        closing = self.data.lip_spread @ (moved[upper, 1] - moved[lower, 1]).clamp_min(0.0)
+        return moved.flatten().index_add(0, self.data.lip_vertices * 3 + 1, closing).view(-1, 3)
 
     def joints(self, identity: HeadIdentity) -> Float[Tensor, "5 3"]:
         """Where the joints of `identity` are at rest, metres: torso, head, jaw, left eye, right eye."""
@@ -141,13 +163,27 @@ class GenericHead:
     def _lid_corrections(self, displacement: Float[Tensor, "V 3"]) -> Float[Tensor, "2 V*3"]:
         """What a left and a right blink need on top for an identity whose eyes are set wider or narrower than the mean head's."""
         upper, lower = self.data.lid_pairs.unbind(1)
-        missing = self.data.lid_spread @ (displacement[lower, 1] - displacement[upper, 1])  # [U]
-        half = missing.shape[0] // 2
-        corrections = torch.zeros_like(self.neutral).expand(2, -1, -1).flatten(1)
-        places = self.data.lid_vertices * 3 + 1
-        left = corrections[0].index_add(0, places[:half], missing[:half])
-        right = corrections[1].index_add(0, places[half:], missing[half:])
-        return torch.stack([left, right])
+        missing = self.data.lid_spread @ (displacement[upper, 1] - displacement[lower, 1])  # [U]
+        places, nothing = self.data.lid_vertices * 3 + 1, torch.zeros_like(self.neutral).flatten()
+        sides = zip(places.chunk(2), missing.chunk(2), strict=True)
+        return torch.stack([nothing.index_add(0, place, value) for place, value in sides])
+
+    def _lids_over_eyes(
+        self, rest: Float[Tensor, "T V 3"], displacement: Float[Tensor, "V 3"], centres: Float[Tensor, "2 3"], gaze: Float[Tensor, "T 2 2"]
+    ) -> Float[Tensor, "T V 3"]:
+        """Lid vertices that would lie inside an eyeball, moved out to its surface; the cornea stands out where the eye looks."""
+        forward = skinning.yaw_pitch_to_rotations(gaze)[..., 2]  # [T, 2, 3]
+        moved = rest
+        for side, (lids, ball) in enumerate(self._eyes):
+            size = (self.neutral + displacement)[ball] - centres[side]
+            growth = size.norm(dim=1).mean() / (self.neutral[ball] - self.data.joints[EYE_LEFT + side]).norm(dim=1).mean()
+            offset = rest[:, lids] - centres[side]
+            radius = offset.norm(dim=-1).clamp_min(1e-6)
+            cosine = (offset * forward[:, side, None]).sum(-1) / radius
+            surface = growth * (EYE_RADIUS + CORNEA * torch.exp((cosine - 1) / CORNEA_WIDTH**2)) + LID_CLEARANCE
+            scale = (surface / radius).clamp_min(1.0)
+            moved = moved.index_copy(1, lids, centres[side] + offset * scale[..., None])
+        return moved
 
     def _rotations(self, motion: HeadMotion) -> Float[Tensor, "T 5 3 3"]:
         opened, side = motion.rig[:, RIG_INDEX["jawOpen"]], self._jaw_side(motion.rig)
