@@ -11,11 +11,16 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from emohead.motion.phone_targets import BILABIALS
+from emohead.head.generic import GenericHead
+from emohead.motion.phone_targets import BILABIALS, LABIODENTALS
 from emohead.types import PhoneSegment
 
 CLOSED_GAP = 0.0015
 """Metres under which lips count as shut."""
+TOUCHING = 0.0015
+"""Metres between lower lip and upper teeth under which they count as touching: vertices are 1 to 2 mm apart."""
+FRONT_TEETH = 0.012
+"""Half the width (m) of the middle of the mouth."""
 TOLERANCE = 0.02
 """Seconds by which a closure may miss its phone."""
 
@@ -71,6 +76,25 @@ def closure_score(gap: Float[Tensor, " T"], fps: float, segments: Sequence[Phone
             events += 1
             true_events += int(bool(near[first:last].any()))
     return ClosureScore(hit, labelled, true_events, events)
+
+
+def lower_lip_to_teeth(head: GenericHead, vertices: Float[Tensor, "T V 3"]) -> Float[Tensor, " T"]:
+    """Distance (m) from the middle of the lower lip to the nearest vertex of the upper front teeth: what /f v/ bring near nothing.
+
+    `vertices` are of `head`, posed in any way.
+    """
+    middle = head.neutral[:, 0].abs() < FRONT_TEETH
+    lip, teeth = (middle & (head.vertex_part == head.part_names.index(part)) for part in ("lips_lower", "teeth_upper"))
+    return torch.cdist(vertices[:, lip], vertices[:, teeth]).flatten(1).amin(1)
+
+
+def labiodental_score(distance: Float[Tensor, " T"], fps: float, segments: Sequence[PhoneSegment]) -> ClosureScore:
+    """How many labelled /f v/ bring the lower lip to the upper teeth, by the distance of `lower_lip_to_teeth`; events are not counted."""
+    touching = distance < TOUCHING
+    hits = [
+        bool(touching[_frames_of(segment, fps, len(distance), TOLERANCE)].any()) for segment in segments if segment.phone in LABIODENTALS
+    ]
+    return ClosureScore(hit=sum(hits), labelled=len(hits))
 
 
 def speech_mask(segments: Sequence[PhoneSegment], n_frames: int, fps: float, *, margin: float = 0.1) -> Bool[Tensor, " T"]:

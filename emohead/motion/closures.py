@@ -21,26 +21,32 @@ SHORTEST_CLOSURE = 0.050
 """Seconds a closure is held at least, so that it is seen."""
 FADE = 0.045
 """Seconds in which a constraint comes and goes."""
-CLOSURE_THRESHOLD = 0.2
-"""Probability of /p b m/ from which the lips are held, unless the recogniser brings its own."""
-CERTAINTY = 0.4
-"""How much more probable it must be to hold them fully shut: a missed closure is seen more than a brief narrowing, a false one too."""
+CLOSURE_THRESHOLD = 0.35
+"""Probability of /p b m/ at which lips are about half held shut, unless the recogniser brings its own."""
+DOUBT = (0.55, 1.4)
+"""Multiples of the threshold between which the hold grows from nothing to full: a missed closure is seen more than a brief narrowing."""
 
-JAW_AT_CLOSURE, JAW_AT_LABIODENTAL, JAW_AT_SIBILANT = 0.20, 0.10, 0.12
+JAW_AT_CLOSURE, JAW_AT_LABIODENTAL, JAW_AT_SIBILANT = 0.20, 0.08, 0.12
 """Widest jawOpen while held."""
 PRESS_AT_CLOSURE = 0.16
 """mouthPress of shut lips, as of a /b/."""
-ROLL_AT_LABIODENTAL = 0.40
-"""mouthRollLower that brings the lower lip to the upper teeth."""
+ROLL_AT_LABIODENTAL, UPPER_LIP_AT_LABIODENTAL = 0.50, 0.20
+"""mouthRollLower that brings the lower lip to the upper teeth, and mouthUpperUp that keeps the upper lip off them."""
 
 _PROBABLE_SPREAD = (0.35, 0.75, 1.0, 0.75, 0.35)
 """How a closure seen in one 10 ms frame holds its neighbours."""
 
-# What is left of a channel while the lips are shut: 0 for what parts the lips, more for what merely shapes them.
+# What is left of a channel while the lips are shut: 0 for what parts the lips and nothing else, more for what also shapes the face.
 _OPEN_THE_LIPS: dict[str, float] = {
-    "mouthLowerDown": 0.0, "mouthUpperUp": 0.0, "mouthFunnel": 0.15, "mouthStretch": 0.3, "mouthShrugUpper": 0.3, "noseSneer": 0.6,
-    "mouthSmile": 0.7, "mouthFrown": 0.7, "tongueOut": 0.0,
+    "mouthLowerDown": 0.0, "mouthUpperUp": 0.25, "mouthFunnel": 0.15, "mouthStretch": 0.4, "mouthShrugUpper": 0.3, "mouthRollUpper": 0.5,
+    "noseSneer": 0.8, "mouthSmile": 0.8, "mouthFrown": 0.8, "tongueOut": 0.0,
 }  # fmt: skip
+# How far a channel parts the middle of the lips on the generic head, millimetres at full coefficient (both sides together).
+_PARTING_MM: dict[str, float] = {
+    "mouthUpperUp": 5.9, "noseSneer": 5.3, "mouthFunnel": 10.9, "mouthShrugUpper": 4.5, "mouthRollUpper": 2.4, "jawForward": 1.8,
+}  # fmt: skip
+_CHIN_RAISE_MM = 5.9
+"""How far mouthShrugLower lifts the lower lip: what a sneering face shuts its lips with."""
 # The same for the lower lip on its way to the teeth; the upper lip stays free to show them.
 _KEEP_FROM_TEETH: dict[str, float] = {
     "mouthLowerDown": 0.0, "mouthFunnel": 0.2, "mouthPucker": 0.4, "mouthShrugLower": 0.4, "mouthPress": 0.4, "mouthRollUpper": 0.3,
@@ -101,12 +107,23 @@ def hold(rig: Float[Tensor, "T R"], constraints: Constraints) -> Float[Tensor, "
         for name, rest in names.items():
             columns = _columns(name)
             held[:, columns] = held[:, columns] * (1 - weight * (1 - rest))[:, None]
+    _raise_chin(held, shut)
     held[:, roll] = torch.maximum(held[:, roll], teeth * ROLL_AT_LABIODENTAL)
+    upper = _columns("mouthUpperUp")
+    lifted = (teeth * (1 - shut) * UPPER_LIP_AT_LABIODENTAL)[:, None]
+    held[:, upper] = torch.maximum(held[:, upper], lifted)
     # mouthClose equal to jawOpen shuts the lips over an open jaw.
     held[:, close] = torch.maximum(held[:, close] * (1 - shut), shut * held[:, jaw])
     press = _columns("mouthPress")
     held[:, press] = torch.maximum(held[:, press], (shut * PRESS_AT_CLOSURE)[:, None])
     return held
+
+
+def _raise_chin(held: Tensor, shut: Tensor) -> None:
+    """Lift the lower lip, in place, by what still parts the lips while they are to be shut."""
+    parted = sum(millimetres * held[:, _columns(name)].mean(1) for name, millimetres in _PARTING_MM.items())
+    chin = RIG_INDEX["mouthShrugLower"]
+    held[:, chin] = torch.maximum(held[:, chin], shut * (parted / _CHIN_RAISE_MM)).clamp(max=1.0)
 
 
 def _columns(name: str) -> list[int]:
@@ -127,7 +144,8 @@ def _hold(weight: Tensor, times: Tensor, middle: float, half: float, fps: float,
 
 
 def _probable(probability: Float[Tensor, " T"], threshold: float) -> Float[Tensor, " T"]:
-    amount = ((probability - threshold) / CERTAINTY).clamp(0.0, 1.0)
+    nothing, full = (share * threshold for share in DOUBT)
+    amount = ((probability - nothing) / (full - nothing)).clamp(0.0, 1.0)
     reach = len(_PROBABLE_SPREAD) // 2
     padded = torch.nn.functional.pad(amount, (reach, reach))
     spread = padded.unfold(0, len(_PROBABLE_SPREAD), 1) * torch.tensor(_PROBABLE_SPREAD)

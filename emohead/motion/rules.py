@@ -15,7 +15,7 @@ from torch import Tensor
 
 from emohead.errors import InputError
 from emohead.head.action_units import au_to_rig
-from emohead.head.gaze import gaze_to_rig, lids_follow
+from emohead.head.gaze import gaze_to_rig
 from emohead.motion import blinks, closures, expression, head_motion
 from emohead.motion.articulation import (
     INNER_FPS,
@@ -60,7 +60,7 @@ class RuleConfig:
     muscle: float = 0.02
     """Seconds of smoothing of lips and jaw before the constraints, 0..0.05."""
     closure_threshold: float = closures.CLOSURE_THRESHOLD
-    """Probability of /p b m/ from which the lips are held, 0.05..0.9; the recogniser's own where it has one."""
+    """Probability of /p b m/ at which lips are about half shut, 0.05..0.9; the recogniser's own where it has one."""
     head: float = 1.0
     """Factor on head movement, 0..2."""
     nod_probability: float = 0.65
@@ -148,7 +148,7 @@ class RuleEngine:
         rig = self._mouth(speech, prosody, mood, units, fps)
         head = sample(turned, INNER_FPS, times)
         eyes = _eyes(gaze, head, closure, prompt, times)
-        rig = lids_follow(torch.clamp(rig + gaze_to_rig(eyes), 0.0, 1.0))
+        rig = torch.clamp(rig + gaze_to_rig(eyes), 0.0, 1.0)
         if prompt is not None:
             head = head + prompt.pose_weight[:, 1:] * prompt.head_rotation
         torso = sample(head_motion.torso_rotation(turned), INNER_FPS, times)
