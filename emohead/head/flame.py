@@ -6,7 +6,6 @@ between the mean head's eye joints is the world's origin: FLAME's own vertices a
 FLAME's own, added after all rotations. Rotations turn about FLAME's joints, as in FLAME.
 """
 
-import math
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from emohead.head import flame_file
 from emohead.head.flame_file import FlameData, LandmarkEmbedding
 from emohead.head.mirror import mirror_map
 from emohead.head.rig_to_flame import RigToFlame, load_rig_to_flame
+from emohead.head.skinning import axis_angle_to_rotations, skin
 from emohead.types import HeadIdentity, HeadMesh, HeadMotion
 
 EXPRESSION_LIMIT = 3.0
@@ -117,11 +117,7 @@ class FlameHead:
         """Vertices of `identity` under raw FLAME parameters; `correctives` (metres) are added before skinning."""
         rest, transforms = self.rest_and_transforms(identity, parameters)
         rest = rest if correctives is None else rest + correctives
-        rotations, offsets = transforms[..., :3], transforms[..., 3]
-        n_frames, n_joints = rotations.shape[:2]
-        # Each joint moves every vertex, then the skinning weights blend: one small product per joint instead of a matrix per vertex.
-        moved = (rest @ rotations.transpose(-1, -2).permute(0, 2, 1, 3).reshape(n_frames, 3, n_joints * 3)).unflatten(-1, (n_joints, 3))
-        vertices = ((moved + offsets[:, None]) * self.data.weights[None, :, :, None]).sum(2)
+        vertices = skin(rest, transforms, self.data.weights)
         return HeadMesh(vertices + parameters.translation[:, None], self.triangles)
 
     def rest_and_transforms(
@@ -177,7 +173,10 @@ def load_flame(path: str | Path, *, landmark_embedding: str | Path | None = None
 
 
 def joint_transforms(rotations: Float[Tensor, "T J 3 3"], joints: Float[Tensor, "T J 3"]) -> Float[Tensor, "T J 3 4"]:
-    """What each joint's chain of rotations does to points at rest: `x -> A[:, :3] x + A[:, 3]` (FLAME eq. 2)."""
+    """What each joint's chain of rotations does to points at rest: `x -> A[:, :3] x + A[:, 3]` (FLAME eq. 2).
+
+    Unlike `skinning.joint_transforms`, the joints differ from frame to frame: FLAME's move with the expression.
+    """
     chain: list[tuple[Tensor, Tensor]] = []
     for joint, parent in enumerate(flame_file.PARENTS):
         turn = rotations[:, joint]
@@ -188,17 +187,6 @@ def joint_transforms(rotations: Float[Tensor, "T J 3 3"], joints: Float[Tensor, 
             turn = parent_turn @ turn
         chain.append((turn, shift))
     return torch.stack([torch.cat([turn, shift[..., None]], -1) for turn, shift in chain], 1)
-
-
-def axis_angle_to_rotations(axis_angle: Float[Tensor, "*B 3"]) -> Float[Tensor, "*B 3 3"]:
-    """Rodrigues' formula, R = I + sin(a)/a K + (1 - cos(a))/a^2 K^2, smooth and differentiable at zero."""
-    angle = (axis_angle.square().sum(-1) + 1e-16).sqrt()
-    x, y, z = axis_angle.unbind(-1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
-    sine = torch.sinc(angle / math.pi)[..., None, None]
-    half = torch.sinc(angle / (2 * math.pi))[..., None, None]
-    return torch.eye(3).to(axis_angle) + sine * cross + 0.5 * half.square() * (cross @ cross)
 
 
 def gaze_to_axis_angle(gaze: Float[Tensor, "T 2 2"]) -> Float[Tensor, "T 2 3"]:

@@ -20,7 +20,7 @@ from emohead.head.flame import EXPRESSION_LIMIT, FlameHead, FlameParameters
 from emohead.head.flame_file import FlameData, LandmarkEmbedding
 from emohead.head.generic import GenericHead, load_generic
 from emohead.head.registration import Similarity, Surface, attach, mesh_laplacian, register, vertex_normals
-from emohead.head.rig_to_flame import JAW_OPEN_RADIANS, RigToFlame
+from emohead.head.rig_to_flame import BLINKS, JAW_OPEN_RADIANS, RigToFlame
 from emohead.types import HeadMotion
 
 _NOT_IN_FLAME_SKIN = frozenset({"eye_left", "eye_right", "teeth_upper", "teeth_lower", "gums", "tongue"})
@@ -47,6 +47,8 @@ class RigSource:
     """The mean head at rest."""
     displacements: Float[np.ndarray, "R V 3"]
     """Motion of each channel alone at 1, metres; mouthClose on top of jawOpen 1."""
+    half_blinks: Float[np.ndarray, "2 V 3"]
+    """Motion of eyeBlinkLeft and eyeBlinkRight at 1/2: lids go around the eyeball, not through it."""
     eye_distance: float
     """Metres between the eyeball centres."""
     landmark_vertices: Int[np.ndarray, " 68"]
@@ -67,9 +69,10 @@ def rig_source(generic: GenericHead) -> RigSource:
     rig = torch.eye(N_RIG)
     # mouthClose means nothing on a closed jaw: it is measured, and corrected, on top of jawOpen.
     rig[RIG_INDEX["mouthClose"], RIG_INDEX["jawOpen"]] = 1.0
+    rig = torch.cat([rig, torch.eye(N_RIG)[list(BLINKS)] / 2])
     with torch.no_grad():
-        posed = generic(generic.identity(), replace(HeadMotion.neutral(N_RIG, 25.0), rig=rig)).vertices
-    displacements = (posed - generic.neutral).double().numpy()
+        posed = generic(generic.identity(), replace(HeadMotion.neutral(len(rig), 25.0), rig=rig)).vertices
+    displacements, half_blinks = np.split((posed - generic.neutral).double().numpy(), [N_RIG])
     displacements[RIG_INDEX["mouthClose"]] -= displacements[RIG_INDEX["jawOpen"]]
     part = generic.vertex_part.numpy()
     index = {name: number for number, name in enumerate(generic.part_names)}
@@ -80,7 +83,7 @@ def rig_source(generic: GenericHead) -> RigSource:
     points = generic.landmarks(generic.neutral[None], "multipie68")[0].double().numpy()
     nearest = np.flatnonzero(active)[KDTree(vertices[active]).query(points)[1]]
     eye_distance = float(np.linalg.norm(centres[0] - centres[1]))
-    return RigSource(surface, displacements, eye_distance, nearest, generic.part_names, part)
+    return RigSource(surface, displacements, half_blinks, eye_distance, nearest, generic.part_names, part)
 
 
 def fit_rig(source: RigSource, head: FlameHead) -> RigToFlame:
@@ -89,23 +92,27 @@ def fit_rig(source: RigSource, head: FlameHead) -> RigToFlame:
     eyes = head.joints(head.identity())[3:]
     start = Similarity(float((eyes[0] - eyes[1]).norm()) / source.eye_distance, np.eye(3), np.zeros(3))
     similarity, registered = register(source.surface, target, start=start, landmarks=landmark_pairs(source, head))
-    moved = transfer(source, similarity, registered, target)
-    moved = _symmetrised(moved, head)
-    for name in ("eyeBlinkLeft", "eyeBlinkRight"):
-        moved[RIG_INDEX[name]] *= LID_OVERLAP
-    moved = clear_of_eyeballs(moved, target)
-    return _solve(moved, head, target.active, (source.part_names, _part_labels(source, registered, target)))
+    moved = _symmetrised(transfer(source, similarity, registered, target), head)
+    moved[list(BLINKS)] *= LID_OVERLAP
+    moved, half_blinks = np.split(clear_of_eyeballs(moved, target), [N_RIG])
+    parts = _part_labels(source, registered, target)
+    midway = torch.from_numpy(half_blinks - moved[list(BLINKS)] / 2).half()
+    return replace(_solve(moved, head, target.active), midway=midway, part_names=source.part_names, vertex_part=parts)
 
 
-def transfer(source: RigSource, similarity: Similarity, registered: Surface, target: Surface) -> Float[np.ndarray, "R V 3"]:
-    """The motion of each channel on the target's vertices, metres; vertices without a match follow their neighbours smoothly."""
+def transfer(source: RigSource, similarity: Similarity, registered: Surface, target: Surface) -> Float[np.ndarray, "54 V 3"]:
+    """The motion of each channel, then of the half blinks, on the target's vertices, metres.
+
+    Vertices without a match follow their neighbours smoothly.
+    """
     aligned = similarity(source.surface.vertices)
     skin = np.flatnonzero(source.surface.active)
     tree = KDTree(aligned[skin])
     field = (registered.vertices - aligned)[skin]
     before = _warp(aligned, tree, field)
-    warped = np.zeros_like(source.displacements)
-    for channel, displacement in enumerate(source.displacements):
+    displacements = np.concatenate([source.displacements, source.half_blinks])
+    warped = np.zeros_like(displacements)
+    for channel, displacement in enumerate(displacements):
         moving = np.flatnonzero(source.surface.active & (np.abs(displacement).max(1) > 1e-6))
         after = similarity(source.surface.vertices[moving] + displacement[moving])
         warped[channel, moving] = _warp(after, tree, field) - before[moving]
@@ -132,7 +139,7 @@ def _fill_in(values: np.ndarray, trust: np.ndarray, triangles: np.ndarray) -> np
     return trust[:, None] * values + (1 - trust[:, None]) * np.moveaxis(smooth, 0, 1)
 
 
-def clear_of_eyeballs(moved: Float[np.ndarray, "R V 3"], target: Surface) -> Float[np.ndarray, "R V 3"]:
+def clear_of_eyeballs(moved: Float[np.ndarray, "K V 3"], target: Surface) -> Float[np.ndarray, "K V 3"]:
     """Lids that would sink into an eyeball slide over it instead; what is inside at rest (the socket) stays as deep as it was."""
     moved = moved.copy()
     balls = np.flatnonzero(~target.active)
@@ -177,7 +184,7 @@ def _symmetrised(moved: np.ndarray, head: FlameHead) -> np.ndarray:
     vertices = head.neutral.double().numpy()
     asymmetry = np.linalg.norm(vertices[mirror] * flip - vertices, axis=1)
     share = 0.5 * np.exp(-0.5 * (asymmetry / 0.002) ** 2)[:, None]
-    partner = [RIG_INDEX[_other_side(name)] for name in RIG_NAMES]
+    partner = [RIG_INDEX[_other_side(name)] for name in RIG_NAMES] + [N_RIG + 1, N_RIG]
     return (1 - share) * moved + share * moved[partner][:, mirror] * flip
 
 
@@ -196,7 +203,7 @@ def _part_labels(source: RigSource, registered: Surface, target: Surface) -> Ten
     return torch.from_numpy(np.where(target.active, labels, np.where(target.vertices[:, 0] > 0, left, right)).astype(np.int64))
 
 
-def _solve(moved: np.ndarray, head: FlameHead, active: np.ndarray, parts: tuple[tuple[str, ...], Tensor]) -> RigToFlame:
+def _solve(moved: np.ndarray, head: FlameHead, active: np.ndarray) -> RigToFlame:
     """Expression, jaw and correctives that together move the mesh exactly as `moved` (after clipping, apart from half precision)."""
     jaw = torch.zeros(N_RIG, 3)
     jaw[RIG_INDEX["jawOpen"], 0] = JAW_OPEN_RADIANS
@@ -210,7 +217,9 @@ def _solve(moved: np.ndarray, head: FlameHead, active: np.ndarray, parts: tuple[
     correctives = _rest_motion(wanted, expression, jaw, head)
     energy = wanted.square().sum((1, 2)).clamp_min(1e-12)
     residual = (correctives.square().sum((1, 2)) / energy).sqrt()
-    return RigToFlame(expression, jaw, correctives.half(), residual, *parts)
+    return RigToFlame(
+        expression, jaw, correctives.half(), residual, torch.zeros(2, *head.neutral.shape).half(), head.part_names, head.vertex_part
+    )
 
 
 def _sideways_jaw(motion: np.ndarray, head: FlameHead) -> Tensor:

@@ -21,14 +21,16 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from emohead import assets
-from emohead.channels import N_RIG
+from emohead.channels import N_RIG, RIG_INDEX
 from emohead.head.flame_file import FlameData, LandmarkEmbedding
 
 VERSION = 1
 """Of the method; a change makes cached conversions be fitted again."""
 JAW_OPEN_RADIANS = 0.25
 """FLAME's jaw pitch at jawOpen 1 (the mean of published regressions from tracked video)."""
-_TENSORS = ("expression", "jaw", "correctives", "residual", "vertex_part")
+BLINKS = (RIG_INDEX["eyeBlinkLeft"], RIG_INDEX["eyeBlinkRight"])
+_YIELDING = ("eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeSquint", "eyeWide")
+_TENSORS = ("expression", "jaw", "correctives", "residual", "midway", "vertex_part")
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class RigToFlame:
     """What FLAME cannot express, metres before skinning, half precision."""
     residual: Float[Tensor, " R"]
     """Part of each channel's motion (root of the energy, 0..1) that expression and jaw alone miss; the correctives restore it."""
+    midway: Float[Tensor, "2 V 3"]
+    """The lids' way around the eyeball: metres before skinning, added as 4 c (1 - c) for eyeBlinkLeft and eyeBlinkRight = c."""
     part_names: tuple[str, ...]
     """The generic head's parts."""
     vertex_part: Int[Tensor, " V"]
@@ -50,16 +54,28 @@ class RigToFlame:
 
     def parameters(self, rig: Float[Tensor, "T R"]) -> tuple[Float[Tensor, "T 100"], Float[Tensor, "T 3"]]:
         """Expression (not limited) and jaw rotation of rig coefficients."""
+        rig = lids_yield_to_blinks(rig)
         return rig @ self.expression, rig @ self.jaw
 
     def corrective_offsets(self, rig: Float[Tensor, "T R"]) -> Float[Tensor, "T V 3"]:
         """Corrective displacement of rig coefficients, metres before skinning."""
-        flat = self.correctives.flatten(1).to(rig.dtype)
-        return (rig @ flat).unflatten(1, self.correctives.shape[1:])
+        rig = lids_yield_to_blinks(rig)
+        blinks = rig[:, list(BLINKS)]
+        coefficients = torch.cat([rig, 4 * blinks * (1 - blinks)], 1)
+        flat = torch.cat([self.correctives, self.midway]).flatten(1).to(rig.dtype)
+        return (coefficients @ flat).unflatten(1, self.correctives.shape[1:])
 
     def to(self, device: torch.device | str) -> "RigToFlame":
         """The same conversion with its tensors on `device`."""
         return replace(self, **{name: getattr(self, name).to(device) for name in _TENSORS})
+
+
+def lids_yield_to_blinks(rig: Float[Tensor, "T R"]) -> Float[Tensor, "T R"]:
+    """The rig with the other lid channels of a side scaled down by its blink, as on the generic head: a shut eye stays shut."""
+    share = torch.ones_like(rig)
+    for side, blink in zip(("Left", "Right"), BLINKS, strict=True):
+        share[:, [RIG_INDEX[f"{name}{side}"] for name in _YIELDING]] = 1 - rig[:, blink, None]
+    return rig * share
 
 
 def load_rig_to_flame(data: FlameData, *, landmarks: LandmarkEmbedding | None = None) -> RigToFlame:
@@ -104,7 +120,7 @@ def _write_cache(path: Path, rig: RigToFlame) -> None:
 
 def read_cache(path: Path, *, n_vertices: int) -> RigToFlame | None:
     """The conversion kept at `path`, or None when there is none or the file is damaged (it is only a cache, so it is made again)."""
-    shapes = ((N_RIG, 100), (N_RIG, 3), (N_RIG, n_vertices, 3), (N_RIG,), (n_vertices,))
+    shapes = ((N_RIG, 100), (N_RIG, 3), (N_RIG, n_vertices, 3), (N_RIG,), (2, n_vertices, 3), (n_vertices,))
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in _TENSORS}

@@ -44,8 +44,8 @@ def head_mesh() -> tuple[np.ndarray, np.ndarray]:
     azimuth = 2 * np.pi * column / _COLUMNS
     depth = ring / _RINGS
     height = 0.125 - 0.33 * depth**1.1
-    skull = 0.085 * np.sqrt(np.clip(1 - ((height - 0.02) / 0.115) ** 2, 0, 1))
-    neck = 0.055 / (1 + np.exp((height + 0.075) / 0.01))
+    skull = 0.085 * np.sqrt(np.clip(1 - ((height - 0.0) / 0.135) ** 2, 0, 1))
+    neck = 0.055 / (1 + np.exp((height + 0.1) / 0.01))
     radius = np.maximum(skull, neck) + 0.004
     x, z = radius * np.sin(azimuth) * 0.9, radius * np.cos(azimuth) * 1.05
     front = np.clip(np.cos(azimuth), 0, 1) ** 2
@@ -103,7 +103,7 @@ def ball(centre: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
 def skinning_weights(vertices: np.ndarray) -> np.ndarray:
     x, y, z = vertices.T
     head = 1 / (1 + np.exp(-(y + 0.13) / 0.012))
-    jaw = 1 / (1 + np.exp((y + 0.068) / 0.007)) / (1 + np.exp(-(z + 0.025) / 0.008)) / (1 + np.exp(-(y + 0.115) / 0.006))
+    jaw = 1 / (1 + np.exp((y + 0.068) / 0.007)) / (1 + np.exp(-(z + 0.025) / 0.008)) / (1 + np.exp(-(y + 0.13) / 0.006))
     weights = np.stack([1 - head, head * (1 - jaw), head * jaw, 0 * x, 0 * x], 1)
     weights[N_SKIN:] = 0
     weights[N_SKIN : N_SKIN + 546, 3] = 1
