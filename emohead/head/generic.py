@@ -27,8 +27,8 @@ EYE_RADIUS, CORNEA = 0.0155, 0.0006
 """Metres: the mean head's eyeballs, and how far their corneas stand out."""
 CORNEA_WIDTH = 0.32
 """Radians."""
-LID_CLEARANCE = 0.0004
-"""Metres between eyeball and lid: flat triangles between lid vertices must not cut into the ball."""
+LID_CLEARANCE, SOCKET_CLEARANCE = 0.0004, 0.0001
+"""Metres between eyeball and lid (flat triangles between lid vertices must not cut into the ball), and socket behind the lid."""
 Landmarks = Literal["multipie68", "mediapipe478"]
 
 # What a shut eye makes of the lid shapes of its side: nothing, so that lids meet at eyeBlink 1 whatever else is asked.
@@ -109,7 +109,7 @@ class GenericHead:
         self._mode_directions = data.modes.flatten(1)
         self._joint_modes = torch.einsum("jv,ivc->ijc", data.joint_regressor, data.modes)
         self._directions = torch.cat([data.shapes[:N_RIG], data.midway]).flatten(1)
-        self._eyes = [(self.vertices_of(f"eyelid_{side}", f"socket_{side}"), self.vertices_of(f"eye_{side}")) for side in ("left", "right")]
+        self._eyes = [self._eye(side) for side in ("left", "right")]
         self._midway_channels = [RIG_INDEX[name] for name in data.midway_names]
 
     def vertices_of(self, *parts: str) -> Int[Tensor, " n"]:
@@ -151,6 +151,12 @@ class GenericHead:
         barycentric: Tensor = getattr(self.data, f"{which}_barycentric")
         return torch.einsum("tnkc,nk->tnc", vertices[:, self.triangles[triangle]], barycentric)
 
+    def _eye(self, side: str) -> tuple[Tensor, Tensor, Tensor]:
+        """Vertices around one eye, how far each keeps from the eyeball, and the eyeball's vertices."""
+        lids, socket = self.vertices_of(f"eyelid_{side}"), self.vertices_of(f"socket_{side}")
+        clearance = [self.neutral.new_full(lids.shape, LID_CLEARANCE), self.neutral.new_full(socket.shape, SOCKET_CLEARANCE)]
+        return torch.cat([lids, socket]), torch.cat(clearance), self.vertices_of(f"eye_{side}")
+
     def _expression(self, displacement: Float[Tensor, "V 3"], rig: Float[Tensor, "T R"]) -> Float[Tensor, "T V 3"]:
         """What the rig adds to the rest mesh before skinning."""
         rig = _lids_yield_to_blinks(rig)
@@ -174,13 +180,13 @@ class GenericHead:
         """Lid vertices that would lie inside an eyeball, moved out to its surface; the cornea stands out where the eye looks."""
         forward = skinning.yaw_pitch_to_rotations(gaze)[..., 2]  # [T, 2, 3]
         moved = rest
-        for side, (lids, ball) in enumerate(self._eyes):
+        for side, (lids, clearance, ball) in enumerate(self._eyes):
             size = (self.neutral + displacement)[ball] - centres[side]
             growth = size.norm(dim=1).mean() / (self.neutral[ball] - self.data.joints[EYE_LEFT + side]).norm(dim=1).mean()
             offset = rest[:, lids] - centres[side]
             radius = offset.norm(dim=-1).clamp_min(1e-6)
             cosine = (offset * forward[:, side, None]).sum(-1) / radius
-            surface = growth * (EYE_RADIUS + CORNEA * torch.exp((cosine - 1) / CORNEA_WIDTH**2)) + LID_CLEARANCE
+            surface = growth * (EYE_RADIUS + CORNEA * torch.exp((cosine - 1) / CORNEA_WIDTH**2)) + clearance
             scale = (surface / radius).clamp_min(1.0)
             moved = moved.index_copy(1, lids, centres[side] + offset * scale[..., None])
         return moved

@@ -54,4 +54,8 @@ def joint_transforms(
 def skin(rest: Float[Tensor, "T V 3"], transforms: Float[Tensor, "T J 3 4"], weights: Float[Tensor, "V J"]) -> Float[Tensor, "T V 3"]:
     """Each vertex moved by the weighted mean of what its joints do; rows of `weights` sum to 1."""
     blended = (weights @ transforms.flatten(2)).unflatten(-1, (3, 4))  # [T, V, 3, 4]
-    return (blended[..., :3] * rest[..., None, :]).sum(-1) + blended[..., 3]
+    # One pass per column is several times faster here than a product summed over the last axis.
+    moved = blended[..., 3]
+    for axis in range(3):
+        moved = torch.addcmul(moved, blended[..., axis], rest[..., axis : axis + 1])
+    return moved
