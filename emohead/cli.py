@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from itertools import dropwhile, takewhile
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Annotated, Any
 
 import tyro
@@ -71,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         return _report(error)
     signal.signal(signal.SIGTERM, _interrupt)
+    if not command.debug:
+        sys.excepthook = _report_own_fault
     try:
         with _short_warnings():
             outcome = command.run()
@@ -78,7 +80,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _report(error, debug=command.debug)
     except KeyboardInterrupt:
         return _report(CancelledError("cancelled; no output was changed"))
-    except MemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        # Torch reports memory that it cannot get as a plain RuntimeError.
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
         return _report(ResourceError("out of memory; give a smaller --size or a shorter recording"), debug=command.debug, cause=error)
     for warning in outcome.warnings:
         print(f"emohead: warning: {warning}", file=sys.stderr)
@@ -121,6 +126,12 @@ def _report(error: EmoheadError, *, debug: bool = False, cause: BaseException | 
         traceback.print_exception(cause or error)
     print(f"emohead: error: {' '.join(str(error).split())}", file=sys.stderr)
     return error.exit_code
+
+
+def _report_own_fault(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    print(
+        f"emohead: error: our own fault, please report it: {kind.__name__}: {' '.join(str(error).split())} (see --debug)", file=sys.stderr
+    )
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -146,6 +146,36 @@ def test_debug_shows_where(capsys: pytest.CaptureFixture):
     assert "Traceback" in printed and printed.splitlines()[-1].startswith("emohead: error: nothing.wav")
 
 
+def test_a_fault_of_our_own_is_one_line_and_exit_code_1():
+    script = """
+import sys
+from emohead.cli import main
+from emohead.commands.doctor import Doctor
+Doctor.run = lambda self: 1 // 0
+sys.exit(main(["doctor"]))
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1 and ended.stderr.count("\n") == 1
+    assert "our own fault" in ended.stderr and "ZeroDivisionError" in ended.stderr
+
+
+def test_memory_that_cannot_be_had_is_exit_code_3(desk: Path):
+    script = """
+import resource, sys
+from pathlib import Path
+from emohead.cli import main
+render = ["render", "--audio", "voice.wav", "--avatar", "me.emo", "--device", "cpu", "-o", "out.mp4", "--size"]
+assert main([*render, "64"]) == 0
+in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (in_use + (20 << 20), in_use + (20 << 20)))
+Path("out.mp4").write_bytes(b"previous")
+sys.exit(main([*render, "2048"]))
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ended.returncode == 3 and "emohead: error: out of memory" in ended.stderr, ended.stderr
+    assert (desk / "out.mp4").read_bytes() == b"previous" and not list(desk.glob("*partial*"))
+
+
 def test_help_does_not_wait_for_torch():
     code = (
         "import sys; from emohead.cli import main\ntry: main(['render', '--help'])\nexcept SystemExit: pass\nprint('torch' in sys.modules)"
