@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from generic_head_closures import LIP_REACH, contacts, lid_sides, lip_sides, spread_weights, with_contact
+from generic_head_closures import LIP_REACH, contacts, lid_sides, lip_sides, settled, spread_weights, with_contact
 from generic_head_landmarks import mediapipe478, multipie68
 from generic_head_mesh import Mesh, build_mesh
 from generic_head_parts import PART_NAMES, label_parts, texture_coordinates
@@ -51,6 +51,8 @@ def build(source: Source, correspondence: Path) -> tuple[dict[str, np.ndarray], 
     points_478 = mediapipe478(source, mesh, correspondence, rig.joints[3:])
     points_68 = multipie68(source, mesh)
     parts = label_parts(rig, mesh, points_478.points(rig.neutral, mesh.triangles), from_tip)
+    around_eye = [parts == PART_NAMES.index(name) for name in ("eyelid_left", "socket_left")]
+    rig = settled(rig, mesh, *around_eye)
     tensors = {
         "neutral": rig.neutral.astype(np.float32),
         "triangles": mesh.triangles.astype(np.int32),

@@ -12,7 +12,7 @@ LIP_LINE = -0.0715
 _OVERLAP = 0.0002
 """Metres: surfaces that close overlap by this much."""
 _COLUMN = 0.0016
-_CLEARANCE = 0.0004
+_CLEARANCE, _SOCKET_CLEARANCE = 0.0004, 0.0001
 LIP_REACH, _LID_REACH = 0.0035, 0.0022
 _ROUNDS = 12
 _GAZED = {"eyeLookDownLeft": (0.0, 0.45), "eyeLookUpLeft": (0.0, -0.45), "eyeLookOutLeft": (0.6, 0.0), "eyeLookInLeft": (-0.6, 0.0)}
@@ -94,14 +94,24 @@ def _mirrored_shape(rig: Rig, mesh: Mesh, name: str) -> None:
     rig.shapes[SHAPES.index(shape_partner(name))] = rig.shapes[SHAPES.index(name)][mesh.mirror] * [-1, 1, 1]
 
 
-def _outside_eye(points: np.ndarray, centre: np.ndarray, *, gaze: tuple[float, float] = (0.0, 0.0)) -> np.ndarray:
+def _outside_eye(
+    points: np.ndarray, centre: np.ndarray, *, gaze: tuple[float, float] = (0.0, 0.0), clearance: float = _CLEARANCE
+) -> np.ndarray:
     """Displacement [n 3] that lifts points out of the left eyeball and its cornea, plus a film's width."""
     offset = points - centre
     radius = np.linalg.norm(offset, axis=1, keepdims=True)
     axis = np.array([np.sin(gaze[0]) * np.cos(gaze[1]), -np.sin(gaze[1]), np.cos(gaze[0]) * np.cos(gaze[1])])
     from_axis = np.arccos(np.clip(offset @ axis / radius[:, 0], -1, 1))
-    wanted = EYE_RADIUS + _CLEARANCE + 0.0006 * np.exp(-0.5 * (from_axis / 0.32) ** 2)
+    wanted = EYE_RADIUS + clearance + 0.0006 * np.exp((np.cos(from_axis) - 1) / 0.32**2)
     return offset / radius * np.maximum(wanted[:, None] - radius, 0.0)
+
+
+def settled(rig: Rig, mesh: Mesh, lids: np.ndarray, sockets: np.ndarray) -> Rig:
+    """The rig whose left lids and socket (masks [V]), and their images, rest where the running model would push them."""
+    rest = np.zeros_like(rig.neutral)
+    rest[lids] = _outside_eye(rig.neutral[lids], rig.joints[3])
+    rest[sockets] = _outside_eye(rig.neutral[sockets], rig.joints[3], clearance=_SOCKET_CLEARANCE)
+    return replace(rig, neutral=rig.neutral + rest + rest[mesh.mirror] * [-1, 1, 1])
 
 
 def _open_lids(rig: Rig, mesh: Mesh) -> None:

@@ -138,6 +138,8 @@ class _Collapser:
         shared = self.fans[a] & self.fans[b]
         if len(self._neighbours(a) & self._neighbours(b)) != len(shared) or len(self.fans[a] | self.fans[b]) - len(shared) < 2:
             return 0
+        if self._joins_boundaries(a, b):
+            return 0
         place = (1 - share) * self.points[a] + share * self.points[b]
         if any(self._spoils(number, vertex, place) for vertex in (a, b) for number in self.fans[vertex] - shared):
             return 0
@@ -145,6 +147,14 @@ class _Collapser:
         for vertex in self._neighbours(a):
             self._push(min(a, vertex), max(a, vertex))
         return 1
+
+    def _joins_boundaries(self, a: int, b: int) -> bool:
+        """Whether moving an interior vertex onto the outline would draw an edge across to another vertex of the outline."""
+        if INTERIOR not in (self.kind[a], self.kind[b]) or self.kind[a] == self.kind[b]:
+            return False
+        kept, gone = (a, b) if self.kind[b] == INTERIOR else (b, a)
+        new = self._neighbours(gone) - self._neighbours(kept) - {kept}
+        return any(self.kind[vertex] != INTERIOR for vertex in new)
 
     def _merge(self, a: int, b: int, share: float, place: np.ndarray, shared: set[int]) -> None:
         self.points[a] = place

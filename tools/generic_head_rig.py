@@ -73,12 +73,12 @@ def build_rig(source: Source, mesh: Mesh) -> Rig:
 
 
 def _one_sided(mesh: Mesh, shapes: np.ndarray) -> np.ndarray:
-    """Shapes of one side fade out on the other side, a centimetre past the middle."""
+    """Shapes of one side fade out across the middle."""
     faded = shapes.copy()
     for index, name in enumerate(SHAPES):
         if shape_partner(name) != name and not name.startswith(("jaw", "mouthLeft", "mouthRight")):
             side = 1.0 if name.endswith(("Left", "_L")) else -1.0
-            faded[index] *= _step(side * mesh.vertices[:, 0], -0.012, 0.002)[:, None]
+            faded[index] *= _step(side * mesh.vertices[:, 0], -0.007, 0.005)[:, None]
     return faded
 
 
