@@ -128,7 +128,7 @@ class VideoWriter:
 
     def encode(self, partial: Path, sound: str | Path | Waveform | None, crf: int) -> None:
         """Encode pictures as they come, interleaved with the sound; runs in the background thread."""
-        with av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        with av.open(f"file:{partial}", "w", format="mp4", options={"movflags": "+faststart"}) as container:
             container.metadata.update(GENERATED_TAGS)
             pictures = _add_pictures(container, self.fps, self.width, self.height, crf)
             blocks = iter(()) if sound is None else _sound_blocks(sound)

@@ -211,3 +211,12 @@ def test_sizes_and_places_that_cannot_be_written(tmp_path: Path):
         for _ in range(200):
             writer.write(torch.zeros(64, 64, 3, dtype=torch.uint8))
     assert not (tmp_path / "v.mp4").exists()
+
+
+@pytest.mark.parametrize("name", ["übung 1.mp4", "-o.mp4", "a:b.mp4", "100%d.mp4", "two\nlines.mp4", "http:x.mp4"])
+def test_unusual_file_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+    monkeypatch.chdir(tmp_path)
+    write_test_video(Path(name), n=2, sound=Waveform(torch.zeros(1280), 16000))
+    assert probe(name).n_frames == 2 and len(list(read_video(name))) == 2
+    write_test_video(Path("copy.mp4"), n=2, sound=Path(name))
+    assert probe("copy.mp4").audio_codec == "aac" and verify_video(name).intact
