@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from emohead.data.alignments import read_lablaut, read_textgrid
-from emohead.data.phone_corpus import PhoneCorpus, frame_labels, human_speech, load_corpus, save_corpus, well_aligned
+from emohead.data.alignments import frame_labels, read_lablaut, read_textgrid
+from emohead.data.phone_corpus import PhoneCorpus, human_speech, load_corpus, save_corpus, well_aligned
 from emohead.media import read_audio
 from emohead.metrics.phones import PhoneScores, score_phones
 from emohead.motion.phone_net import PhoneNet, load_phone_net

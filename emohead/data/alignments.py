@@ -1,19 +1,27 @@
-"""Readers of time-aligned phones: Praat TextGrids (long and short text format) and Emo-DB's `.lablaut` label files."""
+"""Time-aligned phones: readers of Praat TextGrids (long and short text format) and Emo-DB's `.lablaut` files, and frame labels."""
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from emohead.data.phone_symbols import arpabet_phone, ipa_phone
 from emohead.errors import InputError
+from emohead.motion.phones import PHONE_INDEX
 from emohead.types import PhoneSegment
 
 _TOKEN = re.compile(r'"((?:[^"]|"")*)"|(<[^>\n]*>)|\[[^\]\n]*\]|([^\s"\[\]<]+)')
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _PHONE_TIER = re.compile(r"phone|phon\b|segment|sampa|mau\b", re.IGNORECASE)
 _MAX_TEXTGRID_BYTES = 50_000_000
+
+LABEL_RATE = 100
+"""Frame labels per second."""
+UNKNOWN_LABEL = 255
+"""Label of frames that say nothing, to be left out of losses and scores."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,15 @@ class LabelledClosure:
     phone: str
     start: float
     release: float
+
+
+def frame_labels(segments: Sequence[PhoneSegment], n_frames: int) -> np.ndarray:
+    """The phone class at the middle of each 10 ms frame, uint8; `UNKNOWN_LABEL` where no segment is."""
+    labels = np.full(n_frames, UNKNOWN_LABEL, np.uint8)
+    for segment in segments:
+        first, last = (int(np.ceil(time * LABEL_RATE - 0.5)) for time in (segment.start, segment.end))
+        labels[max(first, 0) : max(last, 0)] = PHONE_INDEX[segment.phone]
+    return labels
 
 
 def read_textgrid(path: str | Path) -> list[PhoneSegment]:

@@ -6,10 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
+from torch import Tensor
 
+from emohead.data.alignments import LABEL_RATE
 from emohead.data.phone_symbols import arpabet_phone
 from emohead.data.resampling import resampled
 from emohead.errors import InputError, ResourceError
+from emohead.motion.features.mel import frame_rms, speech_level
+from emohead.motion.phones import PHONE_INDEX
 from emohead.types import PhoneSegment, Waveform
 
 ALIGNER_RATE = 16000
@@ -58,6 +63,16 @@ def align_words(audio: Waveform, words: Sequence[SpokenWord]) -> list[PhoneSegme
     raise InputError(
         f"the transcript ({len(words)} words) could not be aligned with the {audio.duration:.1f} s of audio; is it what is spoken?"
     )
+
+
+def unexplained_speech(samples: Float[Tensor, " S"], labels: np.ndarray) -> float:
+    """Share of the loud frames (within 10 dB of the speech level) that 10 ms labels call silence, 0..1: what an alignment fails to explain.
+
+    Sound alignments stay under 0.1; no synthetic utterance, whose times are exact, exceeds 0.06.
+    """
+    rms = frame_rms(samples, ALIGNER_RATE // LABEL_RATE)
+    loud = (rms > 0.3 * speech_level(rms)).numpy()[: len(labels)]
+    return float((loud & (labels[: len(loud)] == PHONE_INDEX["pau"])).sum() / max(loud.sum(), 1))
 
 
 def _attempt(samples: np.ndarray, dictionary: Path, words: Sequence[SpokenWord], beam: float, padding: float) -> list[PhoneSegment]:

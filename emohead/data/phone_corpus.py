@@ -12,22 +12,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from emohead.data.forced_alignment import SpokenWord, align_words
+from emohead.data.alignments import LABEL_RATE, frame_labels
+from emohead.data.forced_alignment import SpokenWord, align_words, unexplained_speech
 from emohead.data.resampling import resampled
 from emohead.data.speech_text import random_sentence
 from emohead.data.tts import Espeak, random_speech
 from emohead.errors import InputError
 from emohead.media import read_audio
-from emohead.motion.features.mel import frame_rms, speech_level
-from emohead.motion.phones import PHONE_INDEX
 from emohead.types import PhoneSegment, Waveform
 
 CORPUS_RATE = 16000
 """Hz."""
-LABEL_RATE = 100
-"""Labels per second."""
-UNKNOWN_LABEL = 255
-"""Label of frames that say nothing, to be left out of losses and scores."""
 _HOP = CORPUS_RATE // LABEL_RATE
 
 
@@ -68,29 +63,13 @@ class PhoneCorpus:
         return sum(utterance.n_frames for utterance in self.utterances) / (3600 * LABEL_RATE)
 
 
-def frame_labels(segments: Sequence[PhoneSegment], n_frames: int) -> np.ndarray:
-    """The phone class at the middle of each 10 ms frame, uint8; `UNKNOWN_LABEL` where no segment is."""
-    labels = np.full(n_frames, UNKNOWN_LABEL, np.uint8)
-    for segment in segments:
-        first, last = (int(np.ceil(time * LABEL_RATE - 0.5)) for time in (segment.start, segment.end))
-        labels[max(first, 0) : max(last, 0)] = PHONE_INDEX[segment.phone]
-    return labels
-
-
 def well_aligned(corpus: PhoneCorpus, *, limit: float = 0.1) -> PhoneCorpus:
     """The corpus without utterances whose labels leave more than `limit` of the loud frames unexplained (see `unexplained_speech`).
 
     Readers who hesitate, repeat or misread break a forced alignment. No synthetic utterance, whose times are exact, exceeds 0.06.
     """
-    kept = [u for u in corpus.utterances if unexplained_speech(corpus.samples(u), corpus.frame_labels(u)) <= limit]
+    kept = [u for u in corpus.utterances if unexplained_speech(torch.from_numpy(corpus.samples(u)), corpus.frame_labels(u)) <= limit]
     return replace(corpus, utterances=tuple(kept))
-
-
-def unexplained_speech(samples: np.ndarray, labels: np.ndarray) -> float:
-    """Share of the loud frames (within 10 dB of the speech level) that are labelled silence, 0..1: how little an alignment explains."""
-    rms = frame_rms(torch.from_numpy(samples), _HOP)
-    loud = (rms > 0.3 * speech_level(rms)).numpy()[: len(labels)]
-    return float((loud & (labels == PHONE_INDEX["pau"])).sum() / max(loud.sum(), 1))
 
 
 def save_corpus(folder: Path, spoken: Iterable[tuple[Waveform, Sequence[PhoneSegment], str, str]]) -> PhoneCorpus:

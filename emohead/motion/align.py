@@ -2,18 +2,23 @@
 
 import warnings
 
-from emohead.data.alignments import read_textgrid
-from emohead.data.forced_alignment import SpokenWord, align_words
+from emohead.data.alignments import LABEL_RATE, frame_labels, read_textgrid
+from emohead.data.forced_alignment import ALIGNER_RATE, SpokenWord, align_words, unexplained_speech
 from emohead.data.pronunciation import pronounce, words_of
+from emohead.data.resampling import resampled
 from emohead.types import PhoneSegment, Waveform
 
 __all__ = ["align_transcript", "read_textgrid"]
+
+UNEXPLAINED_LIMIT = 0.3
+"""Above this share of loud audio outside the transcript, the user is warned that it may not be what is spoken."""
 
 
 def align_transcript(audio: Waveform, text: str) -> list[PhoneSegment]:
     """When each phone of `text` is spoken in `audio`: segments in order, without gaps, from 0 to the audio's end.
 
-    A word that no dictionary has is said by its letters, and a `UserWarning` names it. Runs at about 0.05 of real time.
+    A `UserWarning` names words that no dictionary has, which are said by their letters, and tells when much of the loud audio is not in
+    the transcript. Runs at about 0.05 of real time.
 
     Raises:
         ResourceError: pocketsphinx (extra `emohead[text]`) is not installed.
@@ -28,4 +33,8 @@ def align_transcript(audio: Waveform, text: str) -> list[PhoneSegment]:
     segments = align_words(audio, words)
     if guessed:
         warnings.warn(f"not in the dictionary, pronunciation guessed: {', '.join(dict.fromkeys(guessed))}", UserWarning, stacklevel=2)
+    samples = resampled(audio, ALIGNER_RATE).samples
+    unexplained = unexplained_speech(samples, frame_labels(segments, int(audio.duration * LABEL_RATE)))
+    if unexplained > UNEXPLAINED_LIMIT:
+        warnings.warn(f"{unexplained:.0%} of the loud audio is not in the transcript; is it what is spoken?", UserWarning, stacklevel=2)
     return segments

@@ -6,7 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from emohead.data.phone_corpus import load_corpus, save_corpus, synthetic_speech, unexplained_speech, well_aligned
+from emohead.data.forced_alignment import unexplained_speech
+from emohead.data.phone_corpus import load_corpus, save_corpus, synthetic_speech, well_aligned
 from emohead.data.speech_text import random_sentence
 from emohead.data.tts import Espeak, speak_festival, speak_flite
 from emohead.errors import InputError, ResourceError
@@ -102,7 +103,7 @@ def test_a_corpus_goes_to_disk_and_back(tmp_path):
 def test_speech_that_labels_call_silence_is_unexplained():
     _need("flite")
     speech = speak_flite("a loud vowel here")
-    samples = speech.audio.samples.numpy()[: len(speech.audio.samples) // 160 * 160]
+    samples = speech.audio.samples[: len(speech.audio.samples) // 160 * 160]
     n_frames = len(samples) // 160
     assert unexplained_speech(samples, np.zeros(n_frames, np.uint8)) == 1.0
     assert unexplained_speech(samples, np.ones(n_frames, np.uint8)) == 0.0

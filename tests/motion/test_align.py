@@ -54,3 +54,8 @@ def test_impossible_transcripts_are_refused(spoken, text, message):
 def test_silence_cannot_be_aligned():
     with pytest.raises(InputError):
         align_transcript(Waveform(torch.zeros(800), 16000), "hello there")
+
+
+def test_audio_that_the_transcript_does_not_cover_is_reported(spoken):
+    with pytest.warns(UserWarning, match="not in the transcript"):
+        align_transcript(spoken.audio, "bob")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from emohead.data.phone_corpus import frame_labels
+from emohead.data.alignments import frame_labels
 from emohead.data.tts import speak_flite
 from emohead.errors import InputError
 from emohead.metrics.phones import score_phones
