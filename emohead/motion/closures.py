@@ -30,7 +30,7 @@ JAW_AT_CLOSURE, JAW_AT_LABIODENTAL, JAW_AT_SIBILANT = 0.20, 0.08, 0.12
 """Widest jawOpen while held."""
 PRESS_AT_CLOSURE = 0.16
 """mouthPress of shut lips, as of a /b/."""
-ROLL_AT_LABIODENTAL, UPPER_LIP_AT_LABIODENTAL = 0.50, 0.20
+ROLL_AT_LABIODENTAL, UPPER_LIP_AT_LABIODENTAL = 0.50, 0.40
 """mouthRollLower that brings the lower lip to the upper teeth, and mouthUpperUp that keeps the upper lip off them."""
 
 _PROBABLE_SPREAD = (0.35, 0.75, 1.0, 0.75, 0.35)
@@ -43,13 +43,18 @@ _OPEN_THE_LIPS: dict[str, float] = {
 }  # fmt: skip
 # How far a channel parts the middle of the lips on the generic head, millimetres at full coefficient (both sides together).
 _PARTING_MM: dict[str, float] = {
-    "mouthUpperUp": 5.9, "noseSneer": 5.3, "mouthFunnel": 10.9, "mouthShrugUpper": 4.5, "mouthRollUpper": 2.4, "jawForward": 1.8,
+    "jawOpen": 27.3, "mouthClose": -27.3, "mouthLowerDown": 4.8, "mouthUpperUp": 5.9, "mouthFunnel": 10.9, "mouthPucker": -1.1,
+    "noseSneer": 5.3, "mouthShrugUpper": 4.5, "mouthShrugLower": -5.9, "mouthPress": -1.7, "mouthRollLower": -3.4, "mouthRollUpper": 2.4,
+    "jawForward": 1.8, "mouthDimple": -1.3,
 }  # fmt: skip
-_CHIN_RAISE_MM = 5.9
-"""How far mouthShrugLower lifts the lower lip: what a sneering face shuts its lips with."""
+_LOWER_LIP_DOWN_MM, _CHIN_RAISE_MM = 4.8, 5.9
+"""What mouthLowerDown and mouthShrugLower do: the lower lip is how a face adjusts its opening."""
+LEAST_OPENING_MM = 2.5
+"""Lips nearer than this look shut; every sound but /p b m/ opens them (JALI, Edwards et al. 2016, rule 4)."""
+
 # The same for the lower lip on its way to the teeth; the upper lip stays free to show them.
 _KEEP_FROM_TEETH: dict[str, float] = {
-    "mouthLowerDown": 0.0, "mouthFunnel": 0.2, "mouthPucker": 0.4, "mouthShrugLower": 0.4, "mouthPress": 0.4, "mouthRollUpper": 0.3,
+    "mouthLowerDown": 0.0, "mouthFunnel": 0.2, "mouthPucker": 0.4, "mouthShrugLower": 0.2, "mouthPress": 0.4, "mouthRollUpper": 0.3,
     "mouthClose": 0.0, "tongueOut": 0.0,
 }  # fmt: skip
 
@@ -96,8 +101,8 @@ def constraints_of_posteriors(posteriors: PhonePosteriors, n_frames: int, fps: f
     return Constraints(weight(BILABIALS), weight(LABIODENTALS), weight(SIBILANTS))
 
 
-def hold(rig: Float[Tensor, "T R"], constraints: Constraints) -> Float[Tensor, "T R"]:
-    """The rig with the constraints in force."""
+def hold(rig: Float[Tensor, "T R"], constraints: Constraints, talking: Float[Tensor, " T"]) -> Float[Tensor, "T R"]:
+    """The rig with the constraints in force; `talking` (0..1) keeps lips that are not to be shut from looking shut."""
     held = rig.clone()
     jaw, close, roll = (RIG_INDEX[name] for name in ("jawOpen", "mouthClose", "mouthRollLower"))
     shut, teeth, narrow = constraints.bilabial, constraints.labiodental, constraints.sibilant
@@ -116,14 +121,27 @@ def hold(rig: Float[Tensor, "T R"], constraints: Constraints) -> Float[Tensor, "
     held[:, close] = torch.maximum(held[:, close] * (1 - shut), shut * held[:, jaw])
     press = _columns("mouthPress")
     held[:, press] = torch.maximum(held[:, press], (shut * PRESS_AT_CLOSURE)[:, None])
-    return held
+    _keep_open(held, talking * (1 - shut))
+    return held.clamp(0.0, 1.0)
+
+
+def _opening_mm(rig: Tensor) -> Tensor:
+    """The gap between the lips on the generic head, millimetres, by a linear model that is good to 0.3 mm."""
+    return torch.stack([millimetres * rig[:, _columns(name)].mean(1) for name, millimetres in _PARTING_MM.items()]).sum(0)
 
 
 def _raise_chin(held: Tensor, shut: Tensor) -> None:
-    """Lift the lower lip, in place, by what still parts the lips while they are to be shut."""
-    parted = sum(millimetres * held[:, _columns(name)].mean(1) for name, millimetres in _PARTING_MM.items())
+    """Lift the lower lip, in place, by what parts the lips while they are to be shut, the jaw apart: so does a sneering face."""
+    jaw = held.clone()
+    jaw[:, [RIG_INDEX["jawOpen"], RIG_INDEX["mouthClose"], RIG_INDEX["mouthShrugLower"]]] = 0.0
     chin = RIG_INDEX["mouthShrugLower"]
-    held[:, chin] = torch.maximum(held[:, chin], shut * (parted / _CHIN_RAISE_MM)).clamp(max=1.0)
+    held[:, chin] = torch.maximum(held[:, chin], shut * (_opening_mm(jaw) / _CHIN_RAISE_MM)).clamp(max=1.0)
+
+
+def _keep_open(held: Tensor, free: Tensor) -> None:
+    """Lower the lower lip, in place, by what is missing to an opening that is seen."""
+    missing = (LEAST_OPENING_MM - _opening_mm(held)).clamp(min=0.0) * free
+    held[:, _columns("mouthLowerDown")] += (missing / _LOWER_LIP_DOWN_MM)[:, None]
 
 
 def _columns(name: str) -> list[int]:

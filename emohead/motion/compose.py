@@ -21,7 +21,7 @@ _MOUTH_SHARE: dict[str, tuple[float, float]] = {
     "mouthSmile": (0.5, 0.0), "mouthFrown": (0.5, 0.0), "mouthDimple": (0.5, 0.0), "mouthLeft": (0.5, 0.0), "mouthRight": (0.5, 0.0),
     "jawLeft": (0.5, 0.0), "jawRight": (0.5, 0.0), "jawForward": (0.5, 0.0),
     "jawOpen": (1.0, 0.55), "mouthLowerDown": (1.0, 0.3), "mouthUpperUp": (1.0, 0.2),
-    "mouthPress": (1.0, 0.75), "mouthRollLower": (1.0, 0.75), "mouthRollUpper": (1.0, 0.75), "mouthShrugLower": (1.0, 0.4),
+    "mouthPress": (1.0, 0.85), "mouthRollLower": (1.0, 0.85), "mouthRollUpper": (1.0, 0.85), "mouthShrugLower": (1.0, 0.7),
     "mouthShrugUpper": (1.0, 0.4), "mouthStretch": (1.0, 0.0), "mouthPucker": (1.0, 0.3), "mouthFunnel": (1.0, 0.3),
     "mouthClose": (1.0, 1.0), "cheekPuff": (1.0, 0.6), "tongueOut": (1.0, 0.6),
 }  # fmt: skip

@@ -172,7 +172,7 @@ class RuleEngine:
         times = frame_times(n_frames, fps)
         spoken = sample(smooth(rig, INNER_FPS, self.config.muscle), INNER_FPS, times + self.config.lead)
         talking = sample(smooth(prosody.activity[:, None], INNER_FPS, 0.08), INNER_FPS, times)[:, 0]
-        return closures.hold(compose(spoken, au_to_rig(units), constraints, talking), constraints)
+        return closures.hold(compose(spoken, au_to_rig(units), constraints, talking), constraints, talking)
 
     def _constraints(self, speech: PhonePosteriors | Sequence[PhoneSegment], n_frames: int, fps: float) -> closures.Constraints:
         if isinstance(speech, PhonePosteriors):

@@ -43,7 +43,7 @@ def test_doubtful_closures_are_graded():
 def test_held_lips_are_shut_whatever_was_composed():
     rig = torch.rand(40, N_RIG, generator=torch.Generator().manual_seed(0))
     segments = [PhoneSegment("m", 0.2, 0.5), PhoneSegment("aa", 0.5, 1.6)]
-    held = hold(rig, constraints_of_segments(segments, 40, 25.0))
+    held = hold(rig, constraints_of_segments(segments, 40, 25.0), torch.zeros(40))
     frame = 8
     assert held[frame, RIG_INDEX["mouthClose"]] == held[frame, RIG_INDEX["jawOpen"]] <= 0.2
     assert held[frame, RIG_INDEX["mouthLowerDownLeft"]] == 0.0 < held[frame, RIG_INDEX["mouthShrugLower"]]
@@ -53,7 +53,7 @@ def test_held_lips_are_shut_whatever_was_composed():
 def test_lower_lip_goes_to_the_teeth_and_sibilants_narrow_the_jaw():
     rig = torch.zeros(50, N_RIG)
     rig[:, RIG_INDEX["jawOpen"]] = rig[:, RIG_INDEX["mouthLowerDownLeft"]] = 0.5
-    held = hold(rig, constraints_of_segments([PhoneSegment("f", 0.4, 0.5), PhoneSegment("s", 1.4, 1.5)], 50, 25.0))
+    held = hold(rig, constraints_of_segments([PhoneSegment("f", 0.4, 0.5), PhoneSegment("s", 1.4, 1.5)], 50, 25.0), torch.zeros(50))
     at_f, at_s = 11, 36
     assert held[at_f, RIG_INDEX["mouthRollLower"]] >= 0.35 and held[at_f, RIG_INDEX["mouthLowerDownLeft"]] < 0.1
     assert held[at_s, RIG_INDEX["jawOpen"]] == pytest.approx(0.12, abs=0.03)
@@ -61,4 +61,13 @@ def test_lower_lip_goes_to_the_teeth_and_sibilants_narrow_the_jaw():
 
 def test_the_constraints_change_nothing_without_their_phones():
     rig = torch.rand(30, N_RIG, generator=torch.Generator().manual_seed(1))
-    assert torch.equal(hold(rig, constraints_of_segments([PhoneSegment("aa", 0.0, 1.0)], 30, 25.0)), rig)
+    assert torch.equal(hold(rig, constraints_of_segments([PhoneSegment("aa", 0.0, 1.0)], 30, 25.0), torch.zeros(30)), rig)
+
+
+def test_sounds_without_a_closure_do_not_look_shut():
+    rig = torch.zeros(50, N_RIG)
+    rig[:, RIG_INDEX["mouthShrugLower"]] = 0.4
+    nothing = constraints_of_segments([], 50, 25.0)
+    talking = torch.cat([torch.zeros(25), torch.ones(25)])
+    lower = hold(rig, nothing, talking)[:, RIG_INDEX["mouthLowerDownLeft"]]
+    assert lower[:25].max() == 0.0 and lower[25:].min() > 0.8
