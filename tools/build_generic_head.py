@@ -20,8 +20,7 @@ from safetensors.numpy import save_file
 
 N_MODES = 80
 _METADATA = {
-    "format": "emohead.generic_head",
-    "version": "1",
+    "version": 1,
     "licence": "MIT (derived from ICT-FaceKit light, Copyright (c) 2020 USC Institute for Creative Technologies)",
     "source": "ICT-FaceKit light: neutral, expression shapes, identity modes",
 }
@@ -73,8 +72,9 @@ def build(source: Source, correspondence: Path) -> tuple[dict[str, np.ndarray], 
         "mediapipe478_triangle": points_478.triangle.astype(np.int32),
         "mediapipe478_barycentric": points_478.barycentric.astype(np.float32),
     }
-    names = {"part_names": PART_NAMES, "shape_names": SHAPES, "midway_names": MIDWAY}
-    return tensors, _METADATA | {key: json.dumps(value) for key, value in names.items()}
+    metadata = _METADATA | {"part_names": PART_NAMES, "shape_names": SHAPES, "midway_names": MIDWAY}
+    # One key, because the file format does not keep the order of several.
+    return tensors, {"generic_head": json.dumps(metadata)}
 
 
 def _identity_modes(source: Source, mesh: Mesh, rig: Rig) -> np.ndarray:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -21,6 +21,7 @@ from emohead.head import skinning
 from emohead.types import HeadIdentity, HeadMesh, HeadMotion
 
 ASSET_NAME = "generic_head.safetensors"
+VERSION = 1
 TORSO, HEAD, JAW, EYE_LEFT, EYE_RIGHT = range(5)
 PARENTS = (-1, TORSO, HEAD, HEAD, HEAD)
 EYE_RADIUS, CORNEA = 0.0155, 0.0006
@@ -130,7 +131,7 @@ class GenericHead:
         displacement, joints = self.displacement(identity), self.joints(identity)
         rest = self.neutral + displacement + self._expression(displacement, motion.rig)
         rest = self._lids_over_eyes(rest, displacement, joints[[EYE_LEFT, EYE_RIGHT]], motion.gaze)
-        transforms = skinning.joint_transforms(self._rotations(motion), self._shifts(motion), joints, PARENTS)
+        transforms = skinning.joint_transforms(*self.joint_motion(motion), joints, PARENTS)
         return HeadMesh(skinning.skin(rest, transforms, self.data.skin_weights), self.triangles)
 
     def displacement(self, identity: HeadIdentity) -> Float[Tensor, "V 3"]:
@@ -159,14 +160,17 @@ class GenericHead:
 
     def _expression(self, displacement: Float[Tensor, "V 3"], rig: Float[Tensor, "T R"]) -> Float[Tensor, "T V 3"]:
         """What the rig adds to the rest mesh before skinning."""
+        directions = torch.cat([self._directions, self.lid_corrections(displacement)])
+        return (self.expression_coefficients(rig) @ directions).unflatten(1, (-1, 3))
+
+    def expression_coefficients(self, rig: Float[Tensor, "T R"]) -> Float[Tensor, "T D"]:
+        """Amounts of the 52 shapes, of the midway corrections and of the two lid corrections, in this order."""
         rig = _lids_yield_to_blinks(rig)
         blinks = rig[:, [RIG_INDEX["eyeBlinkLeft"], RIG_INDEX["eyeBlinkRight"]]]
         midway = rig[:, self._midway_channels]
-        coefficients = torch.cat([rig, 4 * midway * (1 - midway), blinks], 1)
-        directions = torch.cat([self._directions, self._lid_corrections(displacement)])
-        return (coefficients @ directions).unflatten(1, (-1, 3))
+        return torch.cat([rig, 4 * midway * (1 - midway), blinks], 1)
 
-    def _lid_corrections(self, displacement: Float[Tensor, "V 3"]) -> Float[Tensor, "2 V*3"]:
+    def lid_corrections(self, displacement: Float[Tensor, "V 3"]) -> Float[Tensor, "2 V*3"]:
         """What a left and a right blink need on top for an identity whose eyes are set wider or narrower than the mean head's."""
         upper, lower = self.data.lid_pairs.unbind(1)
         missing = self.data.lid_spread @ (displacement[upper, 1] - displacement[lower, 1])  # [U]
@@ -190,6 +194,10 @@ class GenericHead:
             scale = (surface / radius).clamp_min(1.0)
             moved = moved.index_copy(1, lids, centres[side] + offset * scale[..., None])
         return moved
+
+    def joint_motion(self, motion: HeadMotion) -> tuple[Float[Tensor, "T 5 3 3"], Float[Tensor, "T 5 3"]]:
+        """Rotation and shift of every joint against its parent."""
+        return self._rotations(motion), self._shifts(motion)
 
     def _rotations(self, motion: HeadMotion) -> Float[Tensor, "T 5 3 3"]:
         opened, side = motion.rig[:, RIG_INDEX["jawOpen"]], self._jaw_side(motion.rig)
@@ -230,12 +238,12 @@ def load_generic() -> GenericHead:
 def _read(path: Path) -> GenericHead:
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            metadata: dict[str, Any] = json.loads((file.metadata() or {})["generic_head"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        names = {name: tuple(json.loads(metadata[name])) for name in ("part_names", "shape_names", "midway_names")}
-        if metadata.get("version") != "1" or names["shape_names"][:N_RIG] != RIG_NAMES:
+        names: dict[str, Any] = {name: tuple(metadata[name]) for name in ("part_names", "shape_names", "midway_names")}
+        if metadata["version"] != VERSION or names["shape_names"][:N_RIG] != RIG_NAMES:
             raise InputError(f"{path} is of another version of the generic head; rebuild it with tools/build_generic_head.py")
-        whole = {name: value.float() if value.is_floating_point() else value.long() for name, value in tensors.items()}
-        return GenericHead(GenericHeadData(**whole, **names))
+        content: dict[str, Any] = {name: value.float() if value.is_floating_point() else value.long() for name, value in tensors.items()}
+        return GenericHead(GenericHeadData(**content, **names))
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise InputError(f"{path} is not a generic head asset ({error}); rebuild it with tools/build_generic_head.py") from error
