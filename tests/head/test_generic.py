@@ -15,7 +15,6 @@ from emohead.head.generic import GenericHead, load_generic
 from emohead.head.measure import lid_gap, lip_gap
 from emohead.types import HeadIdentity, HeadMotion
 
-
 MOVES_BOTH_SIDES = ("jawLeft", "jawRight", "mouthLeft", "mouthRight")
 
 
