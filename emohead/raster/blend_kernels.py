@@ -168,8 +168,8 @@ def _all_finished(transmittance):
 @no_type_check  # jaxtyping must not wrap what numba compiles
 def _rows(record, top, bottom):
     """First and last-plus-one pixel row of a footprint inside a tile."""
-    first = max(top, int(math.ceil(record[MEAN_Y] - record[EXTENT_Y] - _HALF - _MARGIN)))
-    return first, min(bottom, int(math.floor(record[MEAN_Y] + record[EXTENT_Y] - _HALF + _MARGIN)) + 1)
+    first = max(top, math.ceil(record[MEAN_Y] - record[EXTENT_Y] - _HALF - _MARGIN))
+    return first, min(bottom, math.floor(record[MEAN_Y] + record[EXTENT_Y] - _HALF + _MARGIN) + 1)
 
 
 @njit(forceinline=True, **JIT)
@@ -201,17 +201,19 @@ def _clear_tile(transmittance, red, green, blue, depth, used_width, used_height)
 def _blend_one(record, transmittance, red, green, blue, depth, left, right, top, bottom):
     """Lay one Gaussian over the tile's planes (Kerbl et al. 2023, equation 3)."""
     zero = splat(_ZERO)
+    # Read once: as far as the compiler knows, writing to the planes could change the record.
+    mean_x, mean_y, conic_xy, half_yy = record[MEAN_X], record[MEAN_Y], record[CONIC_XY], _HALF * record[CONIC_YY]
     opacity, r, g, b = splat(record[OPACITY]), splat(record[RED]), splat(record[GREEN]), splat(record[BLUE])
     z, half_xx = splat(record[DEPTH]), splat(_HALF * record[CONIC_XX])
     strip, slope, strip_width = _row_strip(record)
     first, last = _rows(record, top, bottom)
     for y in range(first, last):
-        dy = _F(y) + _HALF - record[MEAN_Y]
+        dy = _F(y) + _HALF - mean_y
         # The strip starts within [left - LANES, right], so that int() is floor and accesses stay inside the padding.
         x0 = int(max(_F(left - LANES), min(_F(right), strip + slope * dy)))
-        linear, constant = splat(record[CONIC_XY] * dy), splat(_HALF * record[CONIC_YY] * dy * dy)
+        linear, constant = splat(conic_xy * dy), splat(half_yy * dy * dy)
         q = (y - top) * STRIDE - left + x0 + LANES
-        dx = ramp(_F(x0) + _HALF - record[MEAN_X])
+        dx = ramp(_F(x0) + _HALF - mean_x)
         for _ in range(x0, min(x0 + strip_width, right), LANES):
             before = load(transmittance, q)
             if any_gt(before, zero):
@@ -261,6 +263,7 @@ def _replay_one(record, planes, left, right, top, bottom, out):
     """Replay one Gaussian and sum, over its pixels, the gradients listed at `N_SUMS` into `out`."""
     transmittance, suffix, red, green, blue, depth = planes
     zero, one = splat(_ZERO), splat(_ONE)
+    mean_x, mean_y, conic_xy, half_yy = record[MEAN_X], record[MEAN_Y], record[CONIC_XY], _HALF * record[CONIC_YY]
     opacity, r, g, b = splat(record[OPACITY]), splat(record[RED]), splat(record[GREEN]), splat(record[BLUE])
     z, half_xx = splat(record[DEPTH]), splat(_HALF * record[CONIC_XX])
     strip, slope, strip_width = _row_strip(record)
@@ -268,11 +271,11 @@ def _replay_one(record, planes, left, right, top, bottom, out):
     sum_r, sum_g, sum_b, sum_z = zero, zero, zero, zero
     first, last = _rows(record, top, bottom)
     for y in range(first, last):
-        dy = _F(y) + _HALF - record[MEAN_Y]
+        dy = _F(y) + _HALF - mean_y
         x0 = int(max(_F(left - LANES), min(_F(right), strip + slope * dy)))
-        linear, constant = splat(record[CONIC_XY] * dy), splat(_HALF * record[CONIC_YY] * dy * dy)
+        linear, constant = splat(conic_xy * dy), splat(half_yy * dy * dy)
         q = (y - top) * STRIDE - left + x0 + LANES
-        dx = ramp(_F(x0) + _HALF - record[MEAN_X])
+        dx = ramp(_F(x0) + _HALF - mean_x)
         row, row_x = zero, zero
         for _ in range(x0, min(x0 + strip_width, right), LANES):
             before = load(transmittance, q)

@@ -24,6 +24,12 @@ def check_scene(splats: Splats, camera: Camera, background: Tensor | None) -> No
         # The sum is finite exactly when every element is (short of an overflow, which no sane scene reaches), and costs one pass.
         if not torch.isfinite(getattr(splats, name).detach().sum()):
             raise InputError(f"rasterizer: {name} has values that are not finite")
+    views = camera.intrinsics.shape[0]
+    if camera.world_to_camera.shape != (views, 4, 4) or camera.intrinsics.shape != (views, 3, 3):
+        found = f"{list(camera.world_to_camera.shape)} and {list(camera.intrinsics.shape)}"
+        raise InputError(f"rasterizer: a camera needs world_to_camera [C 4 4] and intrinsics [C 3 3], got {found}")
+    if not (torch.isfinite(camera.world_to_camera).all() and torch.isfinite(camera.intrinsics).all()):
+        raise InputError("rasterizer: the camera has values that are not finite")
     if camera.width < 1 or camera.height < 1 or camera.width * camera.height > MAX_PIXELS:
         raise InputError(f"rasterizer: image of {camera.width}x{camera.height} pixels is not possible; use 1x1 to 8192x8192")
     if background is not None and background.shape != (3,):

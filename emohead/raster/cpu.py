@@ -9,9 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-
-# The omp layer spins at barriers and stalls when a core is taken away; workqueue is slower at best and never bad.
-numba.config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined]
+from torch.autograd.function import once_differentiable
 
 from emohead.errors import InputError
 from emohead.raster import blend_kernels, projection_kernels
@@ -79,7 +77,7 @@ class CpuRasterizer:
             colors = sh_to_rgb(splats.sh, splats.means - position)
             view = _View(_pack_camera(camera, index), (camera.height, camera.width), antialiased, n_threads, self._workspaces)
             views.append(_Rasterize.apply(splats.means, splats.quats, splats.scales, splats.opacities, colors, backdrop, view))
-        return RenderOutput(*(torch.stack(images) for images in zip(*views, strict=True)))
+        return RenderOutput(*(torch.stack(images) if len(images) > 1 else images[0][None] for images in zip(*views, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -117,12 +115,16 @@ class _Rasterize(torch.autograd.Function):
             blend_kernels.blend(packed, starts, ids, arrays[5], *images, threads)
         rgb, transmittance, depth = (torch.from_numpy(image) for image in images)
         ctx.view, ctx.space = view, space
-        ctx.intermediate = (arrays, records, compensation, ranks, visible, packed, starts, ids, images)
+        ctx.intermediate = (arrays, records, compensation, ranks, visible, packed, starts, ids)
+        # Images are handed out and needed again: saved this way, a change of them in place is an error instead of a wrong gradient.
+        ctx.save_for_backward(rgb, transmittance, depth)
         return rgb, 1 - transmittance, depth
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, *gradients):
-        arrays, records, compensation, ranks, visible, packed, starts, ids, images = ctx.intermediate
+        arrays, records, compensation, ranks, visible, packed, starts, ids = ctx.intermediate
+        images = tuple(image.numpy() for image in ctx.saved_tensors)
         view, space, threads = ctx.view, ctx.space, ctx.view.n_threads
         given = tuple(np.ascontiguousarray(gradient.numpy()) for gradient in gradients)
         tile_sums = space("tile_sums", (ids.shape[0], projection_kernels.N_SUMS))

@@ -8,9 +8,12 @@ import math
 from typing import no_type_check
 
 import numpy as np
-from numba import njit, prange
+from numba import config, njit, prange
 
 from emohead.raster.base import ALPHA_MIN, BLUR_VARIANCE, COMPENSATION_MIN, FOV_MARGIN, NEAR_PLANE
+
+# The omp layer spins at barriers and stalls when a core is taken away; workqueue is slower at best and never bad.
+config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined]
 
 JIT = {"fastmath": {"nnan", "nsz", "arcp", "contract", "reassoc", "afn"}, "cache": True, "error_model": "numpy", "nogil": True}
 

@@ -288,3 +288,7 @@ class RasterizerContract:
                 draw(splats, front_camera(), background=torch.zeros(4))
             with pytest.raises(InputError, match="0x21"):
                 draw(splats, replace(front_camera(), width=0))
+            with pytest.raises(InputError, match="intrinsics"):
+                draw(splats, replace(front_camera(), intrinsics=torch.eye(3).repeat(2, 1, 1)))
+            with pytest.raises(InputError, match="camera has values"):
+                draw(splats, replace(front_camera(), world_to_camera=torch.full((1, 4, 4), float("nan"))))
