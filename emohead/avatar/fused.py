@@ -4,7 +4,7 @@ Written out in torch, the glue around a rasterizer (gathers, cross products, qua
 Here each Gaussian reads its three corners once. Gradients with respect to the vertices are left to the torch path.
 """
 
-from typing import no_type_check
+from typing import Any, no_type_check
 
 import numpy as np
 import torch
@@ -45,7 +45,16 @@ def pose_on_triangles(
 
 class _PoseOnTriangles(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, vertices, corners, barycentric, rest_size, offsets, quats, log_scales):
+    def forward(
+        ctx: Any,
+        vertices: Tensor,
+        corners: Tensor,
+        barycentric: Tensor,
+        rest_size: Tensor,
+        offsets: Tensor,
+        quats: Tensor,
+        log_scales: Tensor,
+    ) -> tuple[Tensor, Tensor]:
         arrays = [np.ascontiguousarray(t.detach().numpy()) for t in (vertices, corners, barycentric, rest_size, offsets, quats, log_scales)]
         frames, count = offsets.shape[:2]
         posed = np.empty((frames, count, 10), np.float32)
@@ -58,7 +67,7 @@ class _PoseOnTriangles(torch.autograd.Function):
         return posed, stretch_tensor
 
     @staticmethod
-    def backward(ctx, *gradients):
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         posed, frame_quats, stretch, quats = (tensor.detach().numpy() for tensor in ctx.saved_tensors)
         offsets_gradient = np.empty((*stretch.shape, 3), np.float32)
         quats_gradient = np.zeros(quats.shape, np.float32)
