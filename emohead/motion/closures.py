@@ -39,7 +39,7 @@ _PROBABLE_SPREAD = (0.35, 0.75, 1.0, 0.75, 0.35)
 # What is left of a channel while the lips are shut: 0 for what parts the lips and nothing else, more for what also shapes the face.
 _OPEN_THE_LIPS: dict[str, float] = {
     "mouthLowerDown": 0.0, "mouthUpperUp": 0.25, "mouthFunnel": 0.15, "mouthStretch": 0.4, "mouthShrugUpper": 0.3, "mouthRollUpper": 0.5,
-    "noseSneer": 0.8, "mouthSmile": 0.8, "mouthFrown": 0.8, "tongueOut": 0.0,
+    "noseSneer": 0.9, "tongueOut": 0.0,
 }  # fmt: skip
 # How far a channel parts the middle of the lips on the generic head, millimetres at full coefficient (both sides together).
 _PARTING_MM: dict[str, float] = {

@@ -16,9 +16,10 @@ from emohead.motion.phone_targets import ARTICULATORS
 FULL_ROUNDING = 0.5
 """mouthPucker + mouthFunnel at which the lips are fully claimed by rounding."""
 
+# The corners of the mouth do not part the lips, so they keep most of a smile even in a closure: a smile that flickers looks false.
 # How far articulatory demand, and talking as such, take a channel away from the expression: (demand, talking).
 _MOUTH_SHARE: dict[str, tuple[float, float]] = {
-    "mouthSmile": (0.5, 0.0), "mouthFrown": (0.5, 0.0), "mouthDimple": (0.5, 0.0), "mouthLeft": (0.5, 0.0), "mouthRight": (0.5, 0.0),
+    "mouthSmile": (0.2, 0.0), "mouthFrown": (0.2, 0.0), "mouthDimple": (0.3, 0.0), "mouthLeft": (0.3, 0.0), "mouthRight": (0.3, 0.0),
     "jawLeft": (0.5, 0.0), "jawRight": (0.5, 0.0), "jawForward": (0.5, 0.0),
     "jawOpen": (1.0, 0.55), "mouthLowerDown": (1.0, 0.3), "mouthUpperUp": (1.0, 0.2),
     "mouthPress": (1.0, 0.85), "mouthRollLower": (1.0, 0.85), "mouthRollUpper": (1.0, 0.85), "mouthShrugLower": (1.0, 0.7),
