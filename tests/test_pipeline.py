@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from emohead import Pipeline
+from emohead.avatar import resolve_avatar
 from emohead.channels import AU_INDEX, RIG_INDEX
 from emohead.errors import CancelledError, InputError
 from emohead.export.base import motion_format
@@ -121,6 +122,17 @@ def test_a_folder_with_one_avatar_is_an_avatar(tmp_path: Path):
         Pipeline.from_pretrained(tmp_path)
     write_tiny_emo(tmp_path / "me.emo")
     assert Pipeline.from_pretrained(tmp_path, device="cpu").avatar_path == tmp_path / "me.emo"
+
+
+def test_a_folder_does_not_hide_a_shipped_avatar_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """In the repository's root `demo` is also a folder of source code."""
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "somebody").mkdir()
+    write_tiny_emo(tmp_path / "assets" / "somebody.emo")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EMOHEAD_ASSETS", str(tmp_path / "assets"))
+    assert Pipeline.from_pretrained("somebody", device="cpu").renderer.avatar.name == "tiny"
+    assert resolve_avatar("somebody") == tmp_path / "assets" / "somebody.emo"
 
 
 def test_silence_is_said(pipeline: Pipeline):

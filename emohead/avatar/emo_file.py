@@ -105,7 +105,8 @@ def load_avatar(name_or_path: str | Path) -> GaussianAvatar:
 def resolve_avatar(name_or_path: str | Path) -> Path:
     """The path of an `.emo` file, from a path or from the name of a shipped avatar."""
     path = Path(name_or_path)
-    return find(f"{path}.emo") if path.suffix == "" and not path.exists() else path
+    # A folder of the same name does not hide a shipped avatar.
+    return find(f"{path}.emo") if path.suffix == "" and not path.is_file() else path
 
 
 def read_emo(path: str | Path) -> tuple[GaussianAvatar, EmoRecord]:
