@@ -3,7 +3,8 @@
     EMOHEAD_ASSETS=../shared/data/tracker python benchmarks/motion.py --speech ../shared/data/speech --cache build/motion_benchmark
 
 Closures: lip gap on the generic head at 25 fps (under 1.5 mm = shut), against the phones of a transcript aligned with the recording
-(held-out speakers of `human/`) and against Emo-DB's hand-labelled closures; neutral and under each of the seven emotions at full intensity.
+(held-out speakers of `human/`) and against Emo-DB's hand-labelled closures; neutral and under each of the seven emotions at full intensity;
+/f v/: lower lip within 1.5 mm of the upper teeth.
 Filmed mouths (`grid/`): correlation of the generated opening with the filmed lip gap (MediaPipe landmarks 13-14 over the distance of the
 outer eye corners, IMAGE mode, three-tap smoothing) at zero lag, over speech frames, beside the audio's energy and the wrong audio. The 13
 clips with word times were looked at while the articulation table was set; the 3 without were not. Landmarks are kept under --cache.
@@ -30,7 +31,16 @@ from emohead.errors import InputError
 from emohead.head.generic import GenericHead, load_generic
 from emohead.head.measure import lip_gap
 from emohead.media import read_audio, read_video
-from emohead.metrics.lip import ClosureScore, best_lag, closure_score, lag_correlation, smooth3, speech_mask
+from emohead.metrics.lip import (
+    ClosureScore,
+    best_lag,
+    closure_score,
+    labiodental_score,
+    lag_correlation,
+    lower_lip_to_teeth,
+    smooth3,
+    speech_mask,
+)
 from emohead.motion.align import align_transcript
 from emohead.motion.articulation import INNER_FPS
 from emohead.motion.phone_net import PhoneNet, load_phone_net
@@ -107,13 +117,18 @@ def closure_rows(name: str, utterances: list[Utterance], head: GenericHead) -> d
     results = {}
     for mood in ("neutral", *EMOTIONS):
         chosen = utterances if mood == "neutral" else utterances[::4]
-        total = ClosureScore()
+        total, touches = ClosureScore(), ClosureScore()
         for item in chosen:
             n_frames = max(1, round(item.audio.duration * FPS))
-            motion = engine(item.audio, item.phones, prompt=None if mood == "neutral" else full_emotion(mood, n_frames), fps=FPS)
-            total += closure_score(gap(head, motion), FPS, item.labels)
-        print(f"| {name}, {mood} | {total.hit} / {total.labelled} closed | precision {total.precision:.3f} |")
-        results |= {f"closed_{key(name)}_{mood}": total.hit, f"labelled_{key(name)}_{mood}": total.labelled}
+            prompt = None if mood == "neutral" else full_emotion(mood, n_frames)
+            vertices = posed(head, engine(item.audio, item.phones, prompt=prompt, fps=FPS))
+            total += closure_score(lip_gap(head, vertices), FPS, item.labels)
+            touches += labiodental_score(lower_lip_to_teeth(head, vertices), FPS, item.labels)
+        counts = f"{total.hit} / {total.labelled} /p b m/ closed | {touches.hit} / {touches.labelled} /f v/ touched"
+        print(f"| {name}, {mood} | {counts} | precision {total.precision:.3f} |")
+        counted = {"closed": total.hit, "closures": total.labelled, "touched": touches.hit, "labiodentals": touches.labelled}
+        results |= {f"{key(name)}_{mood}_{what}": value for what, value in counted.items()}
+        results[f"{key(name)}_{mood}_precision"] = total.precision
     return results
 
 
@@ -122,7 +137,7 @@ def audio_closure_row(name: str, utterances: list[Utterance], head: GenericHead,
     engine = with_closure_threshold(RuleConfig(), net.config.closure_threshold).build()
     total = ClosureScore()
     for item in utterances:
-        total += closure_score(gap(head, engine(item.audio, net.posteriors(item.audio), fps=FPS)), FPS, item.labels)
+        total += closure_score(lip_gap(head, posed(head, engine(item.audio, net.posteriors(item.audio), fps=FPS))), FPS, item.labels)
     print(f"| {name} | recall {total.recall:.3f} | precision {total.precision:.3f} |")
     return {f"recall_{key(name)}": total.recall, f"precision_{key(name)}": total.precision}
 
@@ -134,7 +149,7 @@ def filmed_rows(clips: list[FilmedClip], head: GenericHead, net: PhoneNet) -> di
 
     def opening(speech: PhonePosteriors | list[PhoneSegment], clip: FilmedClip) -> Tensor:
         engine = heard if isinstance(speech, PhonePosteriors) else told
-        return gap(head, engine(clip.audio, speech, fps=FPS))
+        return lip_gap(head, posed(head, engine(clip.audio, speech, fps=FPS)))
 
     drivers: dict[str, Callable[[FilmedClip], Tensor]] = {
         "audio alone": lambda clip: opening(net.posteriors(clip.audio), clip),
@@ -246,10 +261,9 @@ def full_emotion(label: str, n_frames: int) -> AUTrack:
     return track
 
 
-def gap(head: GenericHead, motion: HeadMotion) -> Float[Tensor, " T"]:
-    """Lip gap in metres on the mean head, unposed."""
-    still = replace(HeadMotion.neutral(motion.n_frames, motion.fps), rig=motion.rig)
-    return lip_gap(head, head(head.identity(), still).vertices)
+def posed(head: GenericHead, motion: HeadMotion) -> Float[Tensor, "T V 3"]:
+    """Vertices of the mean head, held still but for its face."""
+    return head(head.identity(), replace(HeadMotion.neutral(motion.n_frames, motion.fps), rig=motion.rig)).vertices
 
 
 def energy(audio: Waveform) -> Float[Tensor, " T"]:
