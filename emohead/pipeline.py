@@ -280,36 +280,3 @@ def _avatar_file(name_or_path: str | Path) -> Path:
     if len(found) != 1:
         raise InputError(f"{folder}: holds {len(found)} .emo files; give the path of one")
     return found[0]
-
-
-def _head_called(name: str) -> HeadModel:
-    if name != "flame":
-        return load_head(name)
-    files = [folder / file for folder in search_path() for file in ("flame.npz", "flame.pkl")]
-    present = next((file for file in files if file.is_file()), None)
-    if present is None:
-        raise InputError(
-            "this avatar needs the FLAME model, which does not ship; put your flame.pkl or flame.npz into a folder of EMOHEAD_ASSETS"
-        )
-    return load_head(present)
-
-
-def _tell(progress: Progress | None, share: float, text: str) -> None:
-    if progress is not None:
-        progress(share, text)
-
-
-def _transcript_name(transcript: str | Path | Sequence[PhoneSegment] | None) -> str | None:
-    if transcript is None or isinstance(transcript, (str, Path)):
-        return None if transcript is None else str(transcript)
-    return f"{len(transcript)} timed phones"
-
-
-def _avatar_file(name_or_path: str | Path) -> Path:
-    folder = Path(name_or_path)
-    if not folder.is_dir():
-        return resolve_avatar(name_or_path)
-    found = sorted(folder.glob("*.emo"))
-    if len(found) != 1:
-        raise InputError(f"{folder}: holds {len(found)} .emo files; give the path of one")
-    return found[0]
