@@ -5,7 +5,7 @@ the first turns rows of the images into SSIM's statistics, the second spreads SS
 stay in the second-level cache. Equal to `emohead.metrics.image.ssim` with `border="zero"`.
 """
 
-from typing import no_type_check
+from typing import Any, no_type_check
 
 import numpy as np
 import torch
@@ -50,7 +50,7 @@ def l1_ssim(rendered: Float[Tensor, "H W 3"], target: Float[Tensor, "H W 3"], *,
 
 class _L1Ssim(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, rendered, target, ssim_weight):
+    def forward(ctx: Any, rendered: Tensor, target: Tensor, ssim_weight: float) -> Tensor:
         images = [np.ascontiguousarray(image.detach().numpy()) for image in (rendered, target)]
         gradient = np.empty(rendered.shape, np.float32)
         difference, similarity = 0.0, 0.0
@@ -63,9 +63,9 @@ class _L1Ssim(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, outer):
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * outer, None, None
+        return gradient * gradients[0], None, None
 
 
 @njit(forceinline=True, **JIT)

@@ -52,7 +52,9 @@ _E0, _E1, _E2, _E3, _E4, _E5 = (
 
 @njit(**JIT)
 @no_type_check  # jaxtyping must not wrap what numba compiles
-def sort_by_depth(records, keys, other_keys, indices, order, ranks):
+def sort_by_depth(
+    records: np.ndarray, keys: np.ndarray, other_keys: np.ndarray, indices: np.ndarray, order: np.ndarray, ranks: np.ndarray
+) -> int:
     """Radix sort (3 x 11 bits, least significant first) of the visible Gaussians by depth; positive floats sort like their bits.
 
     Fills `order` (rank -> Gaussian) and `ranks` (Gaussian -> rank or -1); returns how many are visible. Stable: equal depths keep order.
@@ -100,7 +102,9 @@ def _tile_range(mean, extent, tile, count):
 
 @njit(parallel=True, **JIT)
 @no_type_check  # jaxtyping must not wrap what numba compiles
-def fill_tiles(records, order, n, packed, width, height, n_threads):
+def fill_tiles(
+    records: np.ndarray, order: np.ndarray, n: int, packed: np.ndarray, width: int, height: int, n_threads: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Copy the visible records to `packed` in depth order and list, tile by tile, the ranks that touch it (a counting sort).
 
     Returns:
@@ -233,7 +237,16 @@ def _blend_one(record, transmittance, red, green, blue, depth, left, right, top,
 
 @njit(parallel=True, **JIT)
 @no_type_check  # jaxtyping must not wrap what numba compiles
-def blend(packed, starts, ids, background, rgb, transmittance, depth, n_threads):
+def blend(
+    packed: np.ndarray,
+    starts: np.ndarray,
+    ids: np.ndarray,
+    background: np.ndarray,
+    rgb: np.ndarray,
+    transmittance: np.ndarray,
+    depth: np.ndarray,
+    n_threads: int,
+) -> None:
     """Fill the images `rgb [H W 3]`, `transmittance [H W]` and `depth [H W]`."""
     height, width = transmittance.shape
     columns = (width + TILE_WIDTH - 1) // TILE_WIDTH
@@ -310,7 +323,15 @@ def _replay_one(record, planes, left, right, top, bottom, out):
 
 @njit(parallel=True, **JIT)
 @no_type_check  # jaxtyping must not wrap what numba compiles
-def blend_backward(packed, starts, ids, images, image_gradients, sums, n_threads):
+def blend_backward(
+    packed: np.ndarray,
+    starts: np.ndarray,
+    ids: np.ndarray,
+    images: tuple[np.ndarray, ...],
+    image_gradients: tuple[np.ndarray, ...],
+    sums: np.ndarray,
+    n_threads: int,
+) -> None:
     """Fill `sums [len(ids) 12]` per (tile, Gaussian), from (rgb, transmittance, depth) and the gradients of (rgb, alpha, depth)."""
     rgb, transmittance, depth = images
     rgb_gradient, alpha_gradient, depth_gradient = image_gradients
@@ -343,7 +364,7 @@ def blend_backward(packed, starts, ids, images, image_gradients, sums, n_threads
 
 @njit(parallel=True, **JIT)
 @no_type_check  # jaxtyping must not wrap what numba compiles
-def add_up(tile_sums, ids, n, sums, n_threads):
+def add_up(tile_sums: np.ndarray, ids: np.ndarray, n: int, sums: np.ndarray, n_threads: int) -> None:
     """Sum the (tile, Gaussian) rows of each Gaussian; each thread owns a range of Gaussians, so the order of addition is fixed."""
     for thread in prange(n_threads):
         first, last = n * thread // n_threads, n * (thread + 1) // n_threads

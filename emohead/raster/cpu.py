@@ -2,7 +2,7 @@
 
 import threading
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any
 
 import numba
 import numpy as np
@@ -53,8 +53,16 @@ class CpuRasterizer:
 
     n_threads: int | None = None
     """Threads to use; None takes two, or one on a single core."""
-    name: ClassVar[str] = "cpu"
     _workspaces: _Workspaces = field(default_factory=_Workspaces, repr=False, compare=False)
+
+    def __post_init__(self):
+        if self.n_threads is not None and self.n_threads < 1:
+            raise InputError(f"rasterizer cpu: n_threads must be 1 or more, got {self.n_threads}")
+
+    @property
+    def name(self) -> str:
+        """`cpu`."""
+        return "cpu"
 
     def __call__(
         self, splats: Splats, camera: Camera, *, background: Float[Tensor, "3"] | None = None, antialiased: bool = False
@@ -69,7 +77,7 @@ class CpuRasterizer:
             raise InputError(f"rasterizer cpu: splats must be float32 on the cpu, got {splats.means.dtype} on {splats.means.device}")
         backdrop = torch.zeros(3) if background is None else background.float()
         available = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
-        n_threads = min(self.n_threads or 2, available)
+        n_threads = min(2 if self.n_threads is None else self.n_threads, available)
         views = []
         for index in range(camera.intrinsics.shape[0]):
             world_to_camera = camera.world_to_camera[index].float()
@@ -77,7 +85,12 @@ class CpuRasterizer:
             colors = sh_to_rgb(splats.sh, splats.means - position)
             view = _View(_pack_camera(camera, index), (camera.height, camera.width), antialiased, n_threads, self._workspaces)
             views.append(_Rasterize.apply(splats.means, splats.quats, splats.scales, splats.opacities, colors, backdrop, view))
-        return RenderOutput(*(torch.stack(images) if len(images) > 1 else images[0][None] for images in zip(*views, strict=True)))
+        return RenderOutput(*(_stacked(images) for images in zip(*views, strict=True)))
+
+
+def _stacked(images: tuple[Tensor, ...]) -> Tensor:
+    """One image per camera; a single one is not copied."""
+    return images[0][None] if len(images) == 1 else torch.stack(images)
 
 
 @dataclass(frozen=True)
@@ -98,31 +111,35 @@ def _pack_camera(camera: Camera, index: int) -> np.ndarray:
 
 class _Rasterize(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, means, quats, scales, opacities, colors, background, view):
-        arrays = [np.ascontiguousarray(t.detach().numpy()) for t in (means, quats, scales, opacities, colors, background)]
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
+        *tensors, view = inputs
+        arrays = [np.ascontiguousarray(tensor.detach().numpy()) for tensor in tensors]
+        means, quats, scales, opacities, colors, backdrop = arrays
         n, (height, width), threads = means.shape[0], view.size, view.n_threads
         space = view.workspaces.lease()
         records, compensation = space("records", (n, projection_kernels.RECORD)), space("compensation", (n,))
         keys, other_keys = space("keys", (n,), np.uint32), space("other_keys", (n,), np.uint32)
         indices, order, ranks = space("indices", (n,), np.int32), space("order", (n,), np.int32), space("ranks", (n,), np.int32)
-        images = tuple(np.empty(shape, np.float32) for shape in ((height, width, 3), (height, width), (height, width)))
+        rgb, transmittance, depth = (np.empty(shape, np.float32) for shape in ((height, width, 3), (height, width), (height, width)))
         with _PARALLEL_REGION:
             numba.set_num_threads(threads)
-            projection_kernels.project(*arrays[:5], view.camera, view.antialiased, records, compensation, threads)
+            projection_kernels.project(
+                means, quats, scales, opacities, colors, view.camera, view.antialiased, records, compensation, threads
+            )
             visible = blend_kernels.sort_by_depth(records, keys, other_keys, indices, order, ranks)
             packed = space("packed", (visible, projection_kernels.RECORD))
             starts, ids = blend_kernels.fill_tiles(records, order, visible, packed, width, height, threads)
-            blend_kernels.blend(packed, starts, ids, arrays[5], *images, threads)
-        rgb, transmittance, depth = (torch.from_numpy(image) for image in images)
+            blend_kernels.blend(packed, starts, ids, backdrop, rgb, transmittance, depth, threads)
+        drawn = tuple(torch.from_numpy(image) for image in (rgb, transmittance, depth))
         ctx.view, ctx.space = view, space
         ctx.intermediate = (arrays, records, compensation, ranks, visible, packed, starts, ids)
         # Images are handed out and needed again: saved this way, a change of them in place is an error instead of a wrong gradient.
-        ctx.save_for_backward(rgb, transmittance, depth)
-        return rgb, 1 - transmittance, depth
+        ctx.save_for_backward(*drawn)
+        return drawn[0], 1 - drawn[1], drawn[2]
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, *gradients):
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         arrays, records, compensation, ranks, visible, packed, starts, ids = ctx.intermediate
         images = tuple(image.numpy() for image in ctx.saved_tensors)
         view, space, threads = ctx.view, ctx.space, ctx.view.n_threads

@@ -4,7 +4,6 @@ import importlib
 import importlib.metadata
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -28,7 +27,10 @@ _SH_DEGREES = {1: 0, 4: 1, 9: 2, 16: 3}
 class GsplatRasterizer:
     """Draws Gaussians on a CUDA device; the rasterizer protocol of `raster.base`."""
 
-    name: ClassVar[str] = "gsplat"
+    @property
+    def name(self) -> str:
+        """`gsplat`."""
+        return "gsplat"
 
     def __post_init__(self):
         if not torch.cuda.is_available():

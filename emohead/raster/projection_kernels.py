@@ -97,7 +97,18 @@ def _image_axes(e, j00, j02, j11, j12):
 
 @njit(parallel=True, **JIT)
 @no_type_check  # jaxtyping must not wrap what numba compiles
-def project(means, quats, scales, opacities, colors, camera, antialiased, records, compensation, n_threads):
+def project(
+    means: np.ndarray,
+    quats: np.ndarray,
+    scales: np.ndarray,
+    opacities: np.ndarray,
+    colors: np.ndarray,
+    camera: np.ndarray,
+    antialiased: bool,
+    records: np.ndarray,
+    compensation: np.ndarray,
+    n_threads: int,
+) -> None:
     """Fill `records`; a Gaussian that cannot be seen gets a negative depth. `raster.torch_reference.project` says what is computed."""
     n = means.shape[0]
     fx, fy, cx, cy, width, height = camera[12], camera[13], camera[14], camera[15], camera[16], camera[17]
@@ -209,7 +220,20 @@ def _mean_gradient(camera, position, tangents, means_2d, jacobian, depth, out):
 
 @njit(parallel=True, **JIT)
 @no_type_check  # jaxtyping must not wrap what numba compiles
-def project_backward(means, quats, scales, opacities, camera, antialiased, records, compensation, ranks, sums, gradients, n_threads):
+def project_backward(
+    means: np.ndarray,
+    quats: np.ndarray,
+    scales: np.ndarray,
+    opacities: np.ndarray,
+    camera: np.ndarray,
+    antialiased: bool,
+    records: np.ndarray,
+    compensation: np.ndarray,
+    ranks: np.ndarray,
+    sums: np.ndarray,
+    gradients: np.ndarray,
+    n_threads: int,
+) -> None:
     """Fill `gradients [N 14]` from the image-plane `sums [visible 12]`; `ranks[i]` is Gaussian i's row in them, or -1."""
     n = means.shape[0]
     fx, fy = camera[12], camera[13]

@@ -5,6 +5,7 @@ SSE or to two NEON registers, so the same code runs everywhere.
 """
 
 import operator
+from typing import Any
 
 from llvmlite import ir
 from numba import types
@@ -36,7 +37,7 @@ def _pointer(context, builder, array_type, array, index):
 
 
 @intrinsic
-def load(typingctx, array, index):
+def load(typingctx: Any, array: Any, index: Any) -> Any:
     """Eight floats of a flat float32 array, from `index` on."""
 
     def codegen(context, builder, signature, args):
@@ -48,7 +49,7 @@ def load(typingctx, array, index):
 
 
 @intrinsic
-def store(typingctx, array, index, vector):
+def store(typingctx: Any, array: Any, index: Any, vector: Any) -> Any:
     """Write eight floats into a flat float32 array, from `index` on."""
 
     def codegen(context, builder, signature, args):
@@ -66,13 +67,13 @@ def _broadcast(builder, scalar):
 
 
 @intrinsic
-def splat(typingctx, scalar):
+def splat(typingctx: Any, scalar: Any) -> Any:
     """The same float in every lane."""
     return _VECTOR(types.float32), lambda context, builder, signature, args: _broadcast(builder, args[0])
 
 
 @intrinsic
-def ramp(typingctx, scalar):
+def ramp(typingctx: Any, scalar: Any) -> Any:
     """`scalar + [0, 1, .., 7]`."""
 
     def codegen(context, builder, signature, args):
@@ -100,9 +101,9 @@ def _overload_operator(python_operator, implementation) -> None:
         if left_is and right_is:
             return lambda left, right: implementation(left, right)
         if left_is and isinstance(right, types.Float):
-            return lambda left, right: implementation(left, splat(right))
+            return lambda left, right: implementation(left, splat(right))  # pyright: ignore[reportCallIssue]
         if right_is and isinstance(left, types.Float):
-            return lambda left, right: implementation(splat(left), right)
+            return lambda left, right: implementation(splat(left), right)  # pyright: ignore[reportCallIssue]
         return None
 
 
@@ -111,7 +112,7 @@ for _operator, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), 
 
 
 @intrinsic
-def fma(typingctx, left, right, addend):
+def fma(typingctx: Any, left: Any, right: Any, addend: Any) -> Any:
     """`left * right + addend`, fused where the processor can (llvm.fmuladd never becomes a library call)."""
 
     def codegen(context, builder, signature, args):
@@ -155,7 +156,7 @@ maximum = _extremum(">")
 
 
 @intrinsic
-def any_gt(typingctx, left, right):
+def any_gt(typingctx: Any, left: Any, right: Any) -> Any:
     """Whether any lane has `left > right`."""
 
     def codegen(context, builder, signature, args):
@@ -166,7 +167,7 @@ def any_gt(typingctx, left, right):
 
 
 @intrinsic
-def lane_sum(typingctx, vector):
+def lane_sum(typingctx: Any, vector: Any) -> Any:
     """The sum of the eight lanes, by halving (a fixed order, so that results repeat)."""
 
     def codegen(context, builder, signature, args):

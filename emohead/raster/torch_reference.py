@@ -5,7 +5,6 @@ tested against this one in float64. Memory grows with N * H * W: it is for tests
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from jaxtyping import Bool, Float
@@ -37,7 +36,10 @@ class Projection:
 class TorchReference:
     """Draws Gaussians with plain torch; the rasterizer protocol of `raster.base`."""
 
-    name: ClassVar[str] = "torch_reference"
+    @property
+    def name(self) -> str:
+        """`torch_reference`."""
+        return "torch_reference"
 
     def __call__(
         self, splats: Splats, camera: Camera, *, background: Float[Tensor, "3"] | None = None, antialiased: bool = False

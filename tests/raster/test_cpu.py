@@ -121,6 +121,11 @@ def test_precision_it_refuses():
         CpuRasterizer()(moved(one_gaussian(), torch.float64), front_camera())
 
 
+def test_thread_counts_it_refuses():
+    with pytest.raises(InputError, match="1 or more, got 0"):
+        CpuRasterizer(0)
+
+
 def test_what_auto_picks():
     assert build_rasterizer("auto").name == ("gsplat" if torch.cuda.is_available() else "cpu")
     assert build_rasterizer("cpu", n_threads=1) == CpuRasterizer(1)
