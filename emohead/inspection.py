@@ -62,7 +62,7 @@ def _avatar_facts(path: Path) -> Facts:
 def _motion_facts(path: Path) -> Facts:
     chosen = motion_format(path)
     motion = chosen.read(path)
-    facts: Facts = {"kind": "motion", "format": chosen.title, "fps_hz": motion.fps, "frames": motion.n_frames}
+    facts: Facts = {"kind": "motion", "format": chosen.title, "fps_hz": round(motion.fps, 4), "frames": motion.n_frames}
     facts["duration_s"] = round(motion.n_frames / motion.fps, 4)
     if isinstance(motion, AUTrack):
         return {

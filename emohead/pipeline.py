@@ -15,6 +15,7 @@ from emohead.head import load_head
 from emohead.head.base import HeadModel
 from emohead.media import read_audio
 from emohead.motion.align import read_textgrid
+from emohead.motion.rules import style_named
 from emohead.motion.speech_to_motion import speech_to_motion
 from emohead.performance import Performance, Progress
 from emohead.raster import build_rasterizer
@@ -178,6 +179,7 @@ def plan(audio: str | Path | Waveform, request: Request | None = None, *, progre
     request = request or Request()
     if not FPS_RANGE[0] <= request.fps <= FPS_RANGE[1]:
         raise InputError(f"fps {request.fps} is out of range; give {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g}")
+    style_named(request.style)
     transcript = read_transcript(request.transcript)
     _tell(progress, 0.0, "reading the recording")
     voice = audio if isinstance(audio, Waveform) else read_audio(audio)

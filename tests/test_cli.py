@@ -63,6 +63,14 @@ def test_animate_writes_each_format(desk: Path, capsys: pytest.CaptureFixture, n
     assert json.loads(Path(f"{name}.json").read_text())["emotion"] == "angry"
 
 
+def test_every_style_is_named_in_the_help():
+    from emohead.commands.options import SpeechCommand
+    from emohead.motion.rules import STYLES
+
+    documented = Path(sys.modules[SpeechCommand.__module__].__file__ or "").read_text()
+    assert all(name in documented for name in STYLES)
+
+
 def test_au_as_table_and_json(capsys: pytest.CaptureFixture):
     assert main(["au", "a shy smile with the left eyebrow raised"]) == 0
     table = capsys.readouterr().out

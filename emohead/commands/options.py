@@ -51,7 +51,7 @@ class SpeechCommand(Command):
     strict: bool = False
     """Refuse words that are not understood instead of taking the nearest meaning."""
     style: str = "default"
-    """Manner of moving: default, calm or lively."""
+    """Manner of moving: default, calm, lively or presenter."""
     intensity: float = 1.0
     """Strength of --emotion and --label, 0 to 1.3; 1 is as described."""
     seed: int = 0

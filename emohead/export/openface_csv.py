@@ -50,5 +50,6 @@ def read_openface_csv(path: str | Path) -> AUTrack:
     values = np.stack([np.interp(times, times[good], column[good]) for column in values.T], axis=1)
     intensity = from_openface(torch.from_numpy(values).float())
     asked = (from_openface(torch.ones(1, len(OPENFACE_AUS))) > 0).float()
-    neutral = AUTrack.neutral(len(values), float(len(steps) / (times[-1] - times[0])))
+    # Time stamps are rounded, so the rate is no better known than this.
+    neutral = AUTrack.neutral(len(values), round(float(len(steps) / (times[-1] - times[0])), 3))
     return AUTrack(neutral.fps, intensity, asked.expand_as(intensity).clone(), neutral.gaze, neutral.head_rotation, neutral.pose_weight)
