@@ -49,7 +49,7 @@ _PARTING_MM: dict[str, float] = {
 }  # fmt: skip
 _LOWER_LIP_DOWN_MM, _CHIN_RAISE_MM = 4.8, 5.9
 """What mouthLowerDown and mouthShrugLower do: the lower lip is how a face adjusts its opening."""
-LEAST_OPENING_MM = 2.5
+LEAST_OPENING_MM = 3.0
 """Lips nearer than this look shut; every sound but /p b m/ opens them (JALI, Edwards et al. 2016, rule 4)."""
 
 # The same for the lower lip on its way to the teeth; the upper lip stays free to show them.
@@ -126,7 +126,7 @@ def hold(rig: Float[Tensor, "T R"], constraints: Constraints, talking: Float[Ten
 
 
 def _opening_mm(rig: Tensor) -> Tensor:
-    """The gap between the lips on the generic head, millimetres, by a linear model that is good to 0.3 mm."""
+    """The gap between the lips on the generic head, millimetres, by a linear model that is good to 1 mm."""
     return torch.stack([millimetres * rig[:, _columns(name)].mean(1) for name, millimetres in _PARTING_MM.items()]).sum(0)
 
 

@@ -8,6 +8,7 @@ import torch
 from emohead.head.generic import GenericHead, load_generic
 from emohead.head.measure import lip_gap
 from emohead.metrics.lip import CLOSED_GAP, closure_score, labiodental_score, lower_lip_to_teeth
+from emohead.motion import closures
 from emohead.motion.articulation import frame_times
 from emohead.motion.rules import RuleConfig
 from emohead.types import HeadMotion, PhoneSegment, Waveform
@@ -64,3 +65,10 @@ def test_the_mouth_opens_as_far_as_filmed_mouths(head, voice):
     """Filmed readers of English open 15 mm at most in a sentence and 8 on average, with a standard deviation of 4."""
     gap = 1000 * lip_gap(head, _vertices(head, RuleConfig().build()(*voice)))
     assert 9 < gap.max() < 20 and 2.5 < gap.std() < 6.0
+
+
+def test_the_linear_lip_model_is_that_of_the_head(head, voice):
+    """`closures` opens and shuts lips by a linear model of the generic head; a rebuilt head must not leave it behind."""
+    motion = RuleConfig().build()(*voice)
+    modelled = closures._opening_mm(motion.rig).clamp(min=0.0)
+    assert (modelled - 1000 * lip_gap(head, _vertices(head, motion))).abs().mean() < 0.7
