@@ -1,5 +1,6 @@
 """The browser demo: one page where an avatar, a voice and a sentence become a video. Nothing leaves the machine."""
 
+import hashlib
 import ipaddress
 import os
 import tempfile
@@ -127,10 +128,16 @@ def describe(performance: Performance) -> str:
     return "\n".join([*lines, *performance.warnings])
 
 
-def portrait(avatar_file: str | None) -> str:
-    """A picture of the avatar, from its own file; a damaged file is said, not shown."""
+def portrait(avatar_file: str | None, folder: Path) -> str | None:
+    """A picture of the avatar, from its own file and written into `folder`; None when it has none.
+
+    Raises:
+        EmoheadError: the avatar file is damaged or foreign.
+    """
     _, record = read_emo(resolve_avatar(avatar_file or "demo"))
-    path = Path(tempfile.gettempdir()) / f"emohead-portrait-{abs(hash(record.thumbnail))}.webp"
+    if not record.thumbnail:
+        return None
+    path = folder / f"{hashlib.sha256(record.thumbnail).hexdigest()[:16]}.webp"
     path.write_bytes(record.thumbnail)
     return str(path)
 
@@ -154,7 +161,7 @@ def build(*, device: str = "auto", folder: Path) -> gr.Blocks:
 
     def on_avatar(avatar_file):
         try:
-            return portrait(avatar_file)
+            return portrait(avatar_file, folder)
         except EmoheadError as error:
             raise gr.Error(str(error), duration=None, print_exception=False) from None
 
@@ -165,20 +172,22 @@ def build(*, device: str = "auto", folder: Path) -> gr.Blocks:
         gr.Markdown("# EmoHead\nA voice and a sentence in, a talking head out. Everything runs on this machine.")
         with gr.Row():
             with gr.Column(scale=5):
-                with gr.Row():
-                    picture = gr.Image(value=portrait(None), label="Avatar", elem_id="portrait", height=180, interactive=False, buttons=[])
-                    avatar = gr.File(label="Another avatar (.emo)", file_types=[".emo"], height=180)
-                audio = gr.Audio(label="Speech", sources=["upload", "microphone"], type="filepath", elem_id="speech")
+                audio = gr.Audio(label="Speech", sources=["upload", "microphone"], type="filepath", elem_id="speech", buttons=["download"])
                 sample = gr.Button("Use the sample", size="sm", elem_id="sample")
-                sentence = gr.Textbox(label="How should it feel?", placeholder=SENTENCES[0], max_length=500, lines=2, elem_id="sentence")
-                gr.Examples([[text] for text in SENTENCES], inputs=[sentence], label="Try")
-                with gr.Row():
-                    label = gr.Dropdown(["none", *states()], value="none", label="Expression throughout", elem_id="label")
-                    intensity = gr.Slider(0.0, 1.3, value=1.0, step=0.05, label="Intensity", elem_id="intensity")
-                    seed = gr.Number(value=0, precision=0, minimum=0, label="Seed", elem_id="seed")
+                sentence = gr.Textbox(label="How should it feel?", placeholder=SENTENCES[0], max_length=500, lines=1, elem_id="sentence")
                 with gr.Row():
                     start = gr.Button("Render", variant="primary", elem_id="render")
                     stop = gr.Button("Cancel", elem_id="cancel")
+                gr.Examples([[text] for text in SENTENCES], inputs=[sentence], label="Try")
+                with gr.Row():
+                    label = gr.Dropdown(["none", *states()], value="none", label="Throughout", elem_id="label", min_width=120)
+                    intensity = gr.Slider(0.0, 1.3, value=1.0, step=0.05, label="Intensity", elem_id="intensity", min_width=140)
+                    seed = gr.Number(value=0, precision=0, minimum=0, label="Seed", elem_id="seed", min_width=80)
+                with gr.Row():
+                    picture = gr.Image(
+                        value=portrait(None, folder), label="Avatar", elem_id="portrait", height=170, interactive=False, buttons=[]
+                    )
+                    avatar = gr.File(label="Another avatar (.emo)", file_types=[".emo"], height=170)
             with gr.Column(scale=6):
                 video = gr.Video(label="Video", elem_id="video", autoplay=True, interactive=False, buttons=["download"])
                 status = gr.Textbox(label="What was done", lines=3, elem_id="status", interactive=False)
