@@ -23,9 +23,7 @@ def psnr(first: Float[Tensor, "H W 3"], second: Float[Tensor, "H W 3"]) -> Float
     return -10 * torch.log10((first - second).square().mean())
 
 
-def ssim(
-    first: Float[Tensor, "H W 3"], second: Float[Tensor, "H W 3"], *, border: Literal["valid", "zero"] = "valid"
-) -> Float[Tensor, ""]:
+def ssim(first: Float[Tensor, "H W 3"], second: Float[Tensor, "H W 3"], *, border: Literal["valid", "zero"] = "valid") -> Float[Tensor, ""]:
     """Structural similarity of images 0..1, mean over pixels and RGB (Wang et al. 2004, equation 13).
 
     Args:
