@@ -117,15 +117,15 @@ def render(
     )
     handle, path = tempfile.mkstemp(suffix=".mp4", prefix="emohead-", dir=folder)
     os.close(handle)
-    performance.save(path)
-    return path, describe(performance)
+    notes = performance.save(path)
+    return path, describe(performance, notes)
 
 
-def describe(performance: Performance) -> str:
-    """One paragraph about a finished performance."""
-    seconds = performance.motion.n_frames / performance.fps
-    lines = [f"{seconds:.1f} s at {performance.fps:g} frames per second. The video says in its metadata that it is generated."]
-    return "\n".join([*lines, *performance.warnings])
+def describe(performance: Performance, notes: tuple[str, ...]) -> str:
+    """A few lines about a finished performance and what could not be done."""
+    seconds = performance.n_frames / performance.fps
+    done = f"{seconds:.1f} s at {performance.fps:g} frames per second. The video says in its metadata that it is generated."
+    return "\n".join([done, *performance.warnings, *notes])
 
 
 def portrait(avatar_file: str | None, folder: Path) -> str | None:
