@@ -23,7 +23,7 @@ from emohead.metrics.image import psnr, ssim
 from emohead.raster.base import Rasterizer
 from emohead.raster.cpu import CpuRasterizer
 from emohead.types import Camera, HeadMotion
-from recon.capture import Capture, in_world_of, read_capture, read_novel_views
+from recon.capture import Capture, NovelView, read_capture, read_novel_views
 from recon.landmark_head import landmark_points
 from recon.landmarks import crop_box, detect_landmarks
 from recon.targets import clean_plate, over_flat_background
@@ -135,24 +135,50 @@ def _held_out(subject: Subject, sheets: Path | None) -> dict[str, float]:
 
 
 def _novel_views(subject: Subject, folder: Path, sheets: Path | None) -> dict[str, float]:
-    capture_to_world = torch.linalg.inv(subject.capture.camera.world_to_camera[0]) @ subject.avatar.camera.world_to_camera[0]
-    scores, rows = Scores.empty(), {}
-    for view in read_novel_views(folder):
-        camera = in_world_of(view.camera, capture_to_world)
-        motion = subject.tracked.motion.frames(view.frame, view.frame + 1)
-        drawn = subject.draw(motion, camera)
-        truth = view.rgba[..., :3] * view.rgba[..., 3:] + subject.avatar.background * (1 - view.rgba[..., 3:])
-        landmarks = subject.head.landmarks(subject.head(subject.avatar.identity, motion).vertices, "mediapipe478")[0]
-        in_camera = landmarks @ camera.world_to_camera[0, :3, :3].T + camera.world_to_camera[0, :3, 3]
-        pixels = in_camera[:, :2] / in_camera[:, 2:] * camera.intrinsics[0].diagonal()[:2] + camera.intrinsics[0, :2, 2]
-        scores.add(drawn, truth, crop_box(pixels, camera.width, camera.height))
+    """Views by other cameras, as they are and after the one correction that a single fixed camera leaves open: the world's scale."""
+    views = read_novel_views(folder)
+    first = [view for view in views if view.frame == views[0].frame]
+    scale = _best_scale(subject, first)
+    raw, scaled, rows = Scores.empty(), Scores.empty(), {}
+    for view in views:
+        raw.add(*_novel_view(subject, view, 1.0))
+        drawn, truth, box = _novel_view(subject, view, scale)
+        scaled.add(drawn, truth, box)
         rows.setdefault(view.name.split("_")[0], []).append((truth, drawn))
     if sheets:
         lines = []
-        for views in rows.values():
-            lines += [[truth for truth, _ in views], [drawn for _, drawn in views]]
+        for pairs in rows.values():
+            lines += [[truth for truth, _ in pairs], [drawn for _, drawn in pairs]]
         _sheet(lines, sheets / "novel_views.png", shrink=2)
-    return {"novel_views": len(scores.full_psnr)} | scores.flat("novel")
+    return {"novel_views": len(views), "novel_scale": round(scale, 4)} | raw.flat("novel") | scaled.flat("novel_scaled")
+
+
+def _novel_view(subject: Subject, view: NovelView, scale: float) -> tuple[torch.Tensor, torch.Tensor, Box]:
+    """What the avatar shows to a camera, the truth, and the face's box."""
+    filming = subject.capture.camera.world_to_camera[0]
+    between = view.camera.world_to_camera[0] @ torch.linalg.inv(filming)
+    between[:3, 3] /= scale
+    camera = Camera(
+        (between @ subject.avatar.camera.world_to_camera[0])[None], view.camera.intrinsics, view.camera.width, view.camera.height
+    )
+    motion = subject.tracked.motion.frames(view.frame, view.frame + 1)
+    landmarks = subject.head.landmarks(subject.head(subject.avatar.identity, motion).vertices, "mediapipe478")[0]
+    in_camera = landmarks @ camera.world_to_camera[0, :3, :3].T + camera.world_to_camera[0, :3, 3]
+    pixels = in_camera[:, :2] / in_camera[:, 2:] * camera.intrinsics[0].diagonal()[:2] + camera.intrinsics[0, :2, 2]
+    coverage = view.rgba[..., 3:]
+    truth = view.rgba[..., :3] * coverage + subject.avatar.background * (1 - coverage)
+    return subject.draw(motion, camera), truth, crop_box(pixels, camera.width, camera.height)
+
+
+def _best_scale(subject: Subject, views: list[NovelView]) -> float:
+    """The scale of the avatar's world about the filming camera that explains `views` best."""
+
+    def error(scale: float) -> float:
+        pairs = [_novel_view(subject, view, scale)[:2] for view in views]
+        return sum(float((drawn - truth).square().mean()) for drawn, truth in pairs)
+
+    coarse = min((0.85 + 0.02 * step for step in range(16)), key=error)
+    return min((coarse + 0.004 * step for step in range(-4, 5)), key=error)
 
 
 EXPRESSIONS: tuple[dict[str, float], ...] = (

@@ -82,11 +82,6 @@ def read_novel_views(folder: Path) -> list[NovelView]:
     return views
 
 
-def in_world_of(camera: Camera, world_to_capture: Float[Tensor, "4 4"]) -> Camera:
-    """A camera of the capture's world, expressed in another world."""
-    return Camera(camera.world_to_camera @ world_to_capture, camera.intrinsics, camera.width, camera.height)
-
-
 def _camera(entry: dict, width: int, height: int) -> Camera:
     camera_to_world = torch.tensor(entry["camera_to_world"], dtype=torch.float32)
     rotation = _BLENDER_WORLD_TO_OURS @ camera_to_world[:3, :3] @ _OPENGL_TO_OPENCV

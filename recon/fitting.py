@@ -118,7 +118,9 @@ def fit(
         shrink = 2 if step < config.coarse_share * config.steps else 1
         frame = next(order)
         images, mattes = pyramid[shrink]
-        loss = _loss(trained.avatar(), data, frame, images[frame], mattes[frame], shrink, rasterizer, config)
+        loss = _loss(
+            trained.avatar(), data, frame, images[frame], mattes[frame], shrink, rasterizer, config, _background(avatar, step, config)
+        )
         loss.backward()
         trained.update(_rate(step, config))
         losses.append(loss.detach())
@@ -134,15 +136,24 @@ def fit(
 
 
 def _loss(
-    avatar: GaussianAvatar, data: FitData, frame: int, image: Tensor, matte: Tensor, shrink: int, rasterizer: Rasterizer, config: FitConfig
+    avatar: GaussianAvatar,
+    data: FitData,
+    frame: int,
+    image: Tensor,
+    matte: Tensor,
+    shrink: int,
+    rasterizer: Rasterizer,
+    config: FitConfig,
+    background: Tensor,
 ) -> Tensor:
     mesh = HeadMesh(data.meshes.vertices[frame : frame + 1], data.meshes.triangles)
     splats = avatar.pose(mesh, data.motion.frames(frame, frame + 1)).frame(0)
     camera = avatar.camera.resized(image.shape[1], image.shape[0])
-    rendered = rasterizer(splats, camera, background=avatar.background)
-    target = image.float() / 255.0
+    rendered = rasterizer(splats, camera, background=background)
+    uncovered = 1.0 - matte.float() / 255.0
+    target = image.float() / 255.0 + uncovered[..., None] * (background - avatar.background)
     rgb = rendered.rgb[0]
-    loss = l1_ssim(rgb, target) + config.alpha_weight * (rendered.alpha[0] - matte.float() / 255.0).abs().mean()
+    loss = l1_ssim(rgb, target) + config.alpha_weight * (rendered.alpha[0] + uncovered - 1.0).abs().mean()
     for rows, columns in data.regions[frame]:
         box = slice(rows.start // shrink, rows.stop // shrink), slice(columns.start // shrink, columns.stop // shrink)
         loss = loss + config.region_weight * (rgb[box] - target[box]).abs().mean()
@@ -209,6 +220,13 @@ class _Trained:
             tensor.data.copy_(state[name])
             self.optimizer.state[tensor] = {key: state[f"{name}.{key}"] for key in ("exp_avg", "exp_avg_sq", "step")}
         return int(state["fit_step"])
+
+
+def _background(avatar: GaussianAvatar, step: int, config: FitConfig) -> Tensor:
+    """The avatar's own background and random ones in turn: Gaussians that imitate one background are found out by the next."""
+    if step % 2 == 0:
+        return avatar.background
+    return torch.rand(3, generator=torch.Generator().manual_seed(config.seed * 1_000_003 + step))
 
 
 def _rate(step: int, config: FitConfig) -> float:

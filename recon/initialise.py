@@ -51,8 +51,8 @@ PLANS: tuple[PartPlan, ...] = (
     PartPlan("gums", 300, 3e-3, 2e-3, color=(0.3, 0.12, 0.12)),
     PartPlan("tongue", 400, 3e-3, 2e-3, color=(0.35, 0.14, 0.14)),
     PartPlan("mouth_inner", 900, 4e-3, 2e-3, opacity=0.95, min_opacity=0.5, color=(0.06, 0.03, 0.03)),
-    PartPlan("scalp", 2600, 12e-3, 4e-3, min_opacity=0.3),
-    PartPlan("scalp", 4500, 25e-3, 8e-3, opacity=0.5, lift=9e-3),
+    PartPlan("scalp", 3000, 12e-3, 4e-3),
+    PartPlan("scalp", 4500, 25e-3, 8e-3, opacity=0.5, lift=3e-3),
     PartPlan("ear", 1400, 8e-3, 4e-3),
     PartPlan("neck", 2000, 10e-3, 6e-3),
     PartPlan("torso", 5000, 25e-3, 10e-3),
@@ -153,7 +153,7 @@ def _visible_triangles(vertices: Tensor, triangles: Tensor, tracked: TrackedSequ
     centre = corners.mean(2)
     facing = (normal * torch.nn.functional.normalize(eye - centre, dim=-1)).sum(-1) > -0.15
     pixels = _pixels(centre, tracked)
-    margin = 0.06 * camera.width
+    margin = 0.12 * camera.width
     size = torch.tensor([camera.width, camera.height])
     inside = ((pixels > -margin) & (pixels < size + margin)).all(-1)
     return (facing & inside).any(0)

@@ -24,8 +24,9 @@ from recon.fitting import FitConfig, FitData, fit
 from recon.initialise import initial_avatar
 from recon.landmark_head import landmark_points
 from recon.landmarks import detect_landmarks, feature_boxes
+from recon.silhouette import carve_scalp
 from recon.targets import clean_plate, over_flat_background
-from recon.tracking import smooth_offset_basis, track
+from recon.tracking import smooth_offset_basis, track, track_motion
 from recon.types import FaceLandmarks, TrackedSequence
 
 STEPS_PER_MINUTE = 750
@@ -57,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--capture", type=Path, required=True, help="capture folder")
     parser.add_argument("-o", "--output", type=Path, required=True, help=".emo file to write")
-    parser.add_argument("--minutes", type=float, default=12.0, help=f"length of the fit, {STEPS_PER_MINUTE} steps a minute")
+    parser.add_argument("--minutes", type=float, default=10.0, help=f"length of the fit, {STEPS_PER_MINUTE} steps a minute")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2, help="threads of the rasterizer")
     parser.add_argument("--checkpoint", type=Path, help="file of the running fit; a repeated command goes on from it")
@@ -92,6 +93,8 @@ def track_capture(folder: Path, head: GenericHead) -> Tracked:
         n_shape=head.n_shape,
         training=~capture.frames.held_out,
     )
+    carved = carve_scalp(head, sequence, capture.frames)
+    sequence = track_motion(landmarks, points, fps=sequence.fps, camera=sequence.camera, identity=carved)
     return Tracked(capture, landmarks, sequence)
 
 

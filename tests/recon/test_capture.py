@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from emohead.errors import InputError
-from recon.capture import _camera, in_world_of, read_capture
+from recon.capture import _camera, read_capture
 from tests.shared import shared_data
 
 
@@ -30,17 +30,6 @@ def test_camera_axes_and_units():
     assert _look(camera, [0.1, 0.705, 0.0])[0] > 256
     assert _look(camera, [0.0, 0.8, 0.0])[1] < 256
     assert math.isclose(float(camera.intrinsics[0, 0, 0]), 256 / math.tan(0.21), rel_tol=1e-5)
-
-
-def test_change_of_world_moves_points_and_camera_alike():
-    camera = _camera(_blender_front_camera(), 512, 512)
-    angle = torch.tensor(0.3)
-    world_to_capture = torch.eye(4)
-    world_to_capture[:3, :3] = torch.tensor([[angle.cos(), 0, angle.sin()], [0, 1, 0], [-angle.sin(), 0, angle.cos()]])
-    world_to_capture[:3, 3] = torch.tensor([0.1, 0.2, 0.3])
-    point = torch.tensor([0.02, 0.5, 0.1, 1.0])
-    moved = in_world_of(camera, world_to_capture)
-    assert torch.allclose(_look(moved, point[:3].tolist()), _look(camera, (world_to_capture @ point)[:3].tolist()), atol=1e-3)
 
 
 def test_missing_files_are_one_line(tmp_path):
