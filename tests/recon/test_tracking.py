@@ -16,7 +16,7 @@ from recon.types import FaceLandmarks
 
 N_FRAMES, FPS = 22, 25.0
 ANCHORS = 4
-CONFIG = TrackingConfig(iterations=60, anchor_frames=ANCHORS)
+CONFIG = TrackingConfig(iterations=150, anchor_frames=ANCHORS)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def _motion() -> HeadMotion:
     motion.rig[ANCHORS:, RIG_INDEX["jawOpen"]] = 0.7 * phase
     for side in ("Left", "Right"):
         motion.rig[ANCHORS:, RIG_INDEX["mouthSmile" + side]] = 0.5 * phase.flip(0) ** 2
-    motion.head_rotation[ANCHORS:, 1] = 0.3 * torch.linspace(-torch.pi, torch.pi, N_FRAMES - ANCHORS).sin()
+    motion.head_rotation[ANCHORS:, 1] = 0.2 * torch.linspace(-torch.pi, torch.pi, N_FRAMES - ANCHORS).sin()
     motion.gaze[ANCHORS:, :, 0] = 0.15 * phase[:, None]
     return replace(motion, rig=motion.rig + gaze_to_rig(motion.gaze))
 
