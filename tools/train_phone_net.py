@@ -195,13 +195,9 @@ def report(net: PhoneNet, validation: PhoneCorpus, step: int) -> None:
 
 
 def calibrated_threshold(items: list[tuple[np.ndarray, np.ndarray]]) -> float:
-    """The closure threshold with the best F1 score of recall and precision."""
-    best = (0.0, 0.3)
-    for threshold in np.arange(0.10, 0.71, 0.02):
-        scores = score_phones(items, threshold=float(threshold))
-        precision, recall = scores.closure_precision, scores.closure_recall
-        best = max(best, (2 * precision * recall / max(precision + recall, 1e-9), round(float(threshold), 2)))
-    return best[1]
+    """The closure threshold at which recall and precision are equal: the one whose smaller of the two is largest."""
+    scores = {round(float(t), 2): score_phones(items, threshold=float(t)) for t in np.arange(0.10, 0.71, 0.02)}
+    return max(scores, key=lambda t: min(scores[t].closure_recall, scores[t].closure_precision))
 
 
 def export(net: PhoneNet, validation: PhoneCorpus, work: Path, out: Path) -> None:
