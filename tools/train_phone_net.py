@@ -32,7 +32,7 @@ from emohead.types import Waveform
 class TrainConfig:
     """Settings of the training run."""
 
-    steps: int = 4000
+    steps: int = 5200
     """Optimiser steps; the learning rate is planned over them."""
     learning_rate: float = 2e-3
     """Peak learning rate."""
