@@ -242,6 +242,7 @@ def _table(figures: dict[str, float]) -> str:
         "held_out": "avatar, held-out frames, landmark-driven",
         "oracle": "oracle: nearest training frame",
         "novel": "avatar, novel views",
+        "novel_scaled": "avatar, novel views, scale set on the first frame",
     }
     for prefix, name in names.items():
         cells = [figures[f"{prefix}_{key}"] for key in ("full_psnr_db", "full_ssim", "face_psnr_db", "face_ssim")]

@@ -182,6 +182,11 @@ class _Trained:
     def update(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = RATES[group["name"]] * rate
+        fixed = self.layout.color_is_fixed
+        for name, kept in (("sh", fixed), ("colors", (slice(None), fixed))):
+            gradient = self.tensors[name].grad
+            if gradient is not None:
+                gradient[kept] = 0.0
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self._limit(rate)

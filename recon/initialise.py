@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from emohead.avatar.binding import triangle_frames
@@ -37,8 +37,10 @@ class PartPlan:
     """Starting distance above the surface, metres."""
     color: tuple[float, float, float] | None = None
     """Starting colour where frames cannot tell (inside the mouth)."""
-    only_above: float = -10.0
-    """Only triangles whose centre is above this height (metres, head model at rest)."""
+    only_behind: float = 1.0
+    """Only triangles whose centre has a z below this (metres, head model at rest)."""
+    color_is_fixed: bool = False
+    """Keep the starting colour: the clip never shows this part, and what hides behind others would learn their colour."""
 
 
 PLANS: tuple[PartPlan, ...] = (
@@ -49,8 +51,8 @@ PLANS: tuple[PartPlan, ...] = (
     PartPlan("eye_", 1600, 1e-3, 5e-4, opacity=0.95, min_opacity=0.7),
     PartPlan("teeth", 1300, 2.5e-3, 2e-3, color=(0.62, 0.6, 0.6)),
     PartPlan("gums", 300, 3e-3, 2e-3, color=(0.3, 0.12, 0.12)),
-    PartPlan("tongue", 400, 3e-3, 2e-3, color=(0.35, 0.14, 0.14)),
-    PartPlan("mouth_inner", 900, 4e-3, 2e-3, opacity=0.95, min_opacity=0.5, color=(0.06, 0.03, 0.03)),
+    PartPlan("tongue", 400, 1e-3, 5e-4, opacity=0.9, min_opacity=0.5, color=(0.42, 0.19, 0.18), color_is_fixed=True),
+    PartPlan("mouth_inner", 900, 1.5e-3, 5e-4, opacity=0.95, min_opacity=0.5, color=(0.06, 0.03, 0.03), only_behind=8e-3),
     PartPlan("scalp", 3000, 12e-3, 4e-3),
     PartPlan("scalp", 4500, 25e-3, 8e-3, opacity=0.5, lift=3e-3),
     PartPlan("ear", 1400, 8e-3, 4e-3),
@@ -72,6 +74,8 @@ class Layout:
     """Metres."""
     min_logit: Float[Tensor, " N"]
     """Lower limit of the opacity logit."""
+    color_is_fixed: Bool[Tensor, " N"]
+    """Gaussians that keep their colour."""
     plan: Int[Tensor, " N"]
     """Index into `PLANS`."""
 
@@ -167,7 +171,7 @@ def _spread(rest: Tensor, head: HeadModel, visible: Tensor, generator: torch.Gen
     triangles, plans = [], []
     for number, plan in enumerate(PLANS):
         parts = torch.tensor([name.startswith(plan.prefix) for name in head.part_names])
-        chosen = parts[part] & (visible | torch.tensor(plan.color is not None)) & (corners.mean(1)[:, 1] > plan.only_above)
+        chosen = parts[part] & (visible | torch.tensor(plan.color is not None)) & (corners.mean(1)[:, 2] < plan.only_behind)
         if not bool(chosen.any()):
             continue
         cumulative = (area * chosen).double().cumsum(0)
@@ -186,9 +190,10 @@ def _random_barycentric(count: int, generator: torch.Generator) -> Tensor:
 
 def _layout(plan: Tensor) -> Layout:
     table = torch.tensor([[p.lift, p.freedom, p.correction_freedom, max(p.min_opacity, 1e-3)] for p in PLANS])[plan]
+    fixed = torch.tensor([p.color_is_fixed for p in PLANS])[plan]
     start = torch.zeros(plan.shape[0], 3)
     start[:, 2] = table[:, 0]
-    return Layout(start, table[:, 1], table[:, 2], torch.logit(table[:, 3]), plan)
+    return Layout(start, table[:, 1], table[:, 2], torch.logit(table[:, 3]), fixed, plan)
 
 
 def _project_colors(

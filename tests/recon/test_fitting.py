@@ -1,6 +1,6 @@
 """The fit on a tiny clip: it improves, keeps its limits, and goes on from a checkpoint as if never stopped."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -49,7 +49,7 @@ def start(head, tracked):
     per_gaussian = ("triangle", "barycentric", "rest_size", "offsets", "quats", "log_scales", "opacity_logits", "sh")
     avatar = replace(avatar, **{name: getattr(avatar, name)[few] for name in per_gaussian})
     avatar = replace(avatar, corrections=correction_directions(tracked.motion, len(few)), log_scales=avatar.log_scales + 1.3)
-    layout = Layout(layout.start[few], layout.freedom[few], layout.correction_freedom[few], layout.min_logit[few], layout.plan[few])
+    layout = Layout(*(getattr(layout, field.name)[few] for field in fields(layout)))
     return avatar, layout
 
 
@@ -87,6 +87,8 @@ def test_the_error_falls_and_limits_hold(start, data):
     assert scales.max() <= CONFIG.max_scale * 1.001
     assert (fitted.opacity_logits >= layout.min_logit - 1e-5).all()
     assert not fitted.offsets.requires_grad
+    fixed = layout.color_is_fixed
+    assert fixed.any() and torch.equal(fitted.sh[fixed], avatar.sh[fixed])
 
 
 def test_a_stopped_fit_goes_on_as_if_it_had_not_stopped(start, data, tmp_path):
