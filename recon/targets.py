@@ -1,5 +1,6 @@
 """What the fit should reproduce: the person of each frame over one flat colour, the wall's light taken out of the soft edge."""
 
+import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from scipy.ndimage import distance_transform_edt
@@ -17,8 +18,9 @@ def clean_plate(frames: FrameSet) -> Float[Tensor, "H W 3"]:
         total += uncovered * frames.images[index].float()
         count += uncovered
     plate = total / count.clamp_min(1.0) / 255.0
-    rows, columns = distance_transform_edt(count[..., 0].numpy() == 0, return_distances=False, return_indices=True)
-    return plate[torch.from_numpy(rows).long(), torch.from_numpy(columns).long()]
+    nearest = np.asarray(distance_transform_edt(count[..., 0].numpy() == 0, return_distances=False, return_indices=True))
+    rows, columns = torch.from_numpy(nearest).long()
+    return plate[rows, columns]
 
 
 def over_flat_background(frames: FrameSet, plate: Float[Tensor, "H W 3"], background: Float[Tensor, "3"]) -> UInt8[Tensor, "T H W 3"]:
