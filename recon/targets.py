@@ -19,8 +19,8 @@ def clean_plate(frames: FrameSet) -> Float[Tensor, "H W 3"]:
         count += uncovered
     plate = total / count.clamp_min(1.0) / 255.0
     nearest = np.asarray(distance_transform_edt(count[..., 0].numpy() == 0, return_distances=False, return_indices=True))
-    rows, columns = torch.from_numpy(nearest).long()
-    return plate[rows, columns]
+    indices = torch.from_numpy(nearest).long()
+    return plate[indices[0], indices[1]]
 
 
 def over_flat_background(frames: FrameSet, plate: Float[Tensor, "H W 3"], background: Float[Tensor, "3"]) -> UInt8[Tensor, "T H W 3"]:
