@@ -192,12 +192,17 @@ def _row_strip(record):
 @njit(forceinline=True, **JIT)
 @no_type_check  # jaxtyping must not wrap what numba compiles
 def _clear_tile(transmittance, red, green, blue, depth, used_width, used_height):
-    for y in range(TILE_HEIGHT):
-        for x in range(STRIDE):
-            q = y * STRIDE + x
-            inside = LANES <= x < used_width + LANES and y < used_height
-            transmittance[q] = _ONE if inside else _ZERO
-            red[q], green[q], blue[q], depth[q] = _ZERO, _ZERO, _ZERO, _ZERO
+    zero = splat(_ZERO)
+    for q in range(0, TILE_HEIGHT * STRIDE, LANES):
+        store(transmittance, q, zero)
+        store(red, q, zero)
+        store(green, q, zero)
+        store(blue, q, zero)
+        store(depth, q, zero)
+    for y in range(used_height):
+        first = y * STRIDE + LANES
+        for q in range(first, first + used_width):
+            transmittance[q] = _ONE
 
 
 @njit(forceinline=True, **JIT)
@@ -255,6 +260,12 @@ def blend(
         for tile in range(thread, starts.shape[0] - 1, n_threads):
             top, left = (tile // columns) * TILE_HEIGHT, (tile % columns) * TILE_WIDTH
             bottom, right = min(top + TILE_HEIGHT, height), min(left + TILE_WIDTH, width)
+            if starts[tile] == starts[tile + 1]:
+                transmittance[top:bottom, left:right] = _ONE
+                depth[top:bottom, left:right] = _ZERO
+                for channel in range(3):
+                    rgb[top:bottom, left:right, channel] = background[channel]
+                continue
             _clear_tile(t, r, g, b, d, right - left, bottom - top)
             for k in range(starts[tile], starts[tile + 1]):
                 if (k - starts[tile]) % CHECK_EVERY == CHECK_EVERY - 1 and _all_finished(t):
@@ -344,6 +355,8 @@ def blend_backward(
         for tile in range(thread, starts.shape[0] - 1, n_threads):
             top, left = (tile // columns) * TILE_HEIGHT, (tile % columns) * TILE_WIDTH
             bottom, right = min(top + TILE_HEIGHT, height), min(left + TILE_WIDTH, width)
+            if starts[tile] == starts[tile + 1]:
+                continue
             t[:] = _ZERO
             for y in range(top, bottom):
                 for x in range(left, right):
