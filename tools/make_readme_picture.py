@@ -14,6 +14,8 @@ from emohead.assets import find
 
 SENTENCE = "calm, then a delighted surprise"
 COLUMNS, ROWS, SIZE = 6, 2, 256
+FACE = (slice(40, 400), slice(76, 436))
+"""Rows and columns of the 512-pixel picture that are shown."""
 
 
 def main() -> None:
@@ -26,7 +28,7 @@ def main() -> None:
     tiles = []
     for index in chosen.astype(int):
         picture = next(iter(replace(performance, motion=performance.motion.frames(index, index + 1)).frames()))
-        tiles.append(np.asarray(Image.fromarray(picture.numpy()).resize((SIZE, SIZE), Image.Resampling.LANCZOS)))
+        tiles.append(np.asarray(Image.fromarray(picture.numpy()[FACE]).resize((SIZE, SIZE), Image.Resampling.LANCZOS)))
     rows = [np.hstack(tiles[row * COLUMNS : (row + 1) * COLUMNS]) for row in range(ROWS)]
     Image.fromarray(np.vstack(rows)).save(output, quality=88)
     print(f"{output}: frames {chosen.astype(int).tolist()} of {performance.n_frames}")
