@@ -17,8 +17,6 @@ YAW_AT_ONE = 0.6
 """Radians."""
 PITCH_AT_ONE = 0.45
 """Radians."""
-LID_LOWERED_PER_LOOK_DOWN = 0.25
-LID_RAISED_PER_LOOK_UP = 0.15
 
 # Per eye (left, right): the channels of yaw > 0 (to the subject's left), yaw < 0, pitch > 0 (down), pitch < 0.
 _CHANNELS = torch.tensor(
@@ -27,7 +25,6 @@ _CHANNELS = torch.tensor(
         [RIG_INDEX[name] for name in ("eyeLookInRight", "eyeLookOutRight", "eyeLookDownRight", "eyeLookUpRight")],
     ]
 )
-_BLINK, _WIDE = ([RIG_INDEX[f"{name}{side}"] for side in ("Left", "Right")] for name in ("eyeBlink", "eyeWide"))
 
 
 def gaze_to_rig(gaze: Float[Tensor, "*T 2 2"]) -> Float[Tensor, "*T 52"]:
@@ -42,19 +39,6 @@ def rig_to_gaze(rig: Float[Tensor, "*T 52"]) -> Float[Tensor, "*T 2 2"]:
     """The gaze per eye (left, right): (yaw, pitch) in radians that the eyeLook* channels of `rig` mean."""
     left, right, down, up = rig[..., _CHANNELS.to(rig.device)].unbind(-1)
     return torch.stack([(left - right) * YAW_AT_ONE, (down - up) * PITCH_AT_ONE], -1)
-
-
-def lids_follow(rig: Float[Tensor, "*T 52"]) -> Float[Tensor, "*T 52"]:
-    """For rigs whose eyeLook* move no lids: the upper lid follows the gaze (eyeBlink += .25 look down, eyeWide += .15 look up).
-
-    The generic head's own eyeLook* shapes already move the lids and need no such help.
-    """
-    channels = _CHANNELS.to(rig.device)
-    down, up = rig[..., channels[:, 2]], rig[..., channels[:, 3]]
-    followed = rig.clone()
-    followed[..., _BLINK] = (rig[..., _BLINK] + LID_LOWERED_PER_LOOK_DOWN * down).clamp(max=1.0)
-    followed[..., _WIDE] = (rig[..., _WIDE] + LID_RAISED_PER_LOOK_UP * up).clamp(max=1.0)
-    return followed
 
 
 def with_gaze(motion: HeadMotion, gaze: Float[Tensor, "T 2 2"]) -> HeadMotion:

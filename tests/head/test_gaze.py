@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from emohead.channels import RIG_INDEX, RIG_NAMES
-from emohead.head.gaze import PITCH_AT_ONE, YAW_AT_ONE, gaze_to_rig, lids_follow, rig_to_gaze, with_gaze
+from emohead.head.gaze import PITCH_AT_ONE, YAW_AT_ONE, gaze_to_rig, rig_to_gaze, with_gaze
 from emohead.types import HeadMotion
 
 
@@ -36,14 +36,6 @@ def test_beyond_the_range_is_clamped_and_gradients_flow_within():
     gaze_to_rig(gaze).sum().backward()
     assert gaze.grad is not None
     assert torch.allclose(gaze.grad, torch.tensor([1 / YAW_AT_ONE, 1 / PITCH_AT_ONE]).expand(1, 2, 2))
-
-
-def test_lids_follow_the_gaze():
-    down = lids_follow(gaze_to_rig(torch.tensor([[0.0, PITCH_AT_ONE]] * 2)))
-    up = lids_follow(gaze_to_rig(torch.tensor([[0.0, -PITCH_AT_ONE]] * 2)))
-    for side in ("Left", "Right"):
-        assert float(down[RIG_INDEX[f"eyeBlink{side}"]]) == pytest.approx(0.25)
-        assert float(up[RIG_INDEX[f"eyeWide{side}"]]) == pytest.approx(0.15)
 
 
 def test_with_gaze_keeps_everything_else():
