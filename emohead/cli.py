@@ -1,7 +1,6 @@
 """The command line: `emohead COMMAND`. Failures are one line on the error stream; exit codes are those of `emohead.errors`."""
 
 import io
-import signal
 import sys
 import traceback
 import warnings
@@ -9,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from itertools import dropwhile, takewhile
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Annotated, Any
 
 import tyro
@@ -18,10 +17,11 @@ from emohead.commands.animate import Animate
 from emohead.commands.describe_au import Au
 from emohead.commands.doctor import Doctor
 from emohead.commands.inspect import Inspect
+from emohead.commands.interruption import Interruption
 from emohead.commands.options import Command, Outcome
 from emohead.commands.render import Render
 from emohead.commands.verify import Verify
-from emohead.errors import CancelledError, EmoheadError, InputError, ResourceError
+from emohead.errors import EmoheadError, InputError, ResourceError
 
 DESCRIPTION = "From a voice and a sentence to a talking-head video, with 3D Gaussian avatars, on a bare machine."
 
@@ -70,16 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = parse(sys.argv[1:] if arguments is None else arguments)
     except InputError as error:
         return _report(error)
-    signal.signal(signal.SIGTERM, _interrupt)
     if not command.debug:
         sys.excepthook = _report_own_fault
     try:
-        with _short_warnings():
+        with _short_warnings(), Interruption():
             outcome = command.run()
     except EmoheadError as error:
         return _report(error, debug=command.debug)
-    except KeyboardInterrupt:
-        return _report(CancelledError("cancelled; no output was changed"))
     except (MemoryError, RuntimeError) as error:
         # Torch reports memory that it cannot get as a plain RuntimeError.
         if isinstance(error, RuntimeError) and "memory" not in str(error):
@@ -132,10 +129,6 @@ def _report_own_fault(kind: type[BaseException], error: BaseException, trace: Tr
     print(
         f"emohead: error: our own fault, please report it: {kind.__name__}: {' '.join(str(error).split())} (see --debug)", file=sys.stderr
     )
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
+from emohead.commands.interruption import check_interruption
 from emohead.performance import Progress
 
 
@@ -17,6 +18,7 @@ def progress_bar() -> Iterator[Progress]:
     with tqdm(total=1.0, mininterval=interval, bar_format="{percentage:3.0f}% |{bar:20}| {elapsed}<{remaining} {desc}", leave=False) as bar:
 
         def tell(share: float, text: str) -> None:
+            check_interruption()
             bar.set_description_str(text, refresh=False)
             bar.update(share - bar.n)
 
