@@ -69,7 +69,7 @@ def read_capture(folder: Path) -> Capture:
     n_frames, height, width = mattes.shape
     held_out = torch.arange(n_frames) >= n_frames - round(HELD_OUT_SHARE * n_frames)
     camera = _camera(about["camera"], width, height)
-    return Capture(about["name"], about["licence"], FrameSet(float(about["fps"]), images, mattes, held_out), camera)
+    return Capture(about["name"], about["licence"], FrameSet(float(about["fps"]), images, mattes, torch.arange(n_frames), held_out), camera)
 
 
 def read_novel_views(folder: Path) -> list[NovelView]:

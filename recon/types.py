@@ -1,9 +1,9 @@
 """The types of reconstruction: a filmed clip, its face landmarks, and the same clip tracked by a head model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from emohead.types import Camera, HeadIdentity, HeadMotion
@@ -11,16 +11,18 @@ from emohead.types import Camera, HeadIdentity, HeadMotion
 
 @dataclass(frozen=True)
 class FrameSet:
-    """A clip as pictures: what the camera saw and where the person is in it."""
+    """Pictures of a clip: what the camera saw and where the person is in it. Not every frame of a long clip is kept."""
 
     fps: float
-    """Frames per second."""
+    """Frames per second of the clip."""
     images: UInt8[Tensor, "T H W 3"]
     """sRGB, 0..255."""
     mattes: UInt8[Tensor, "T H W"]
-    """Coverage by the person, 0..255."""
+    """Coverage by the person, 0..255; 0 where something hides the person, such as a hand."""
+    index: Int[Tensor, " T"]
+    """Which frame of the clip each picture is, ascending."""
     held_out: Bool[Tensor, " T"]
-    """Frames that train neither appearance nor geometry."""
+    """Pictures that train neither appearance nor geometry."""
 
     @property
     def n_frames(self) -> int:
@@ -49,6 +51,22 @@ class FaceLandmarks:
 
 
 @dataclass(frozen=True)
+class Footage:
+    """A clip made ready for tracking: upright, at a constant rate, cropped around one person."""
+
+    frames: FrameSet
+    """The pictures that are kept: at most a few hundred that differ, and some held-out ones."""
+    landmarks: FaceLandmarks
+    """Of every frame of the clip, in pixels of the crop; NaN where the frame is not usable."""
+    held_out: Bool[Tensor, " T"]
+    """Frames of the clip that train nothing."""
+    camera: Camera
+    """The filming camera as far as it is known: intrinsics of the crop; its pose is a guess."""
+    notes: tuple[str, ...]
+    """What the person who made the clip should know, one line each: frames left out, people not chosen, dark or blurred parts."""
+
+
+@dataclass(frozen=True)
 class TrackedSequence:
     """A clip explained by a head model: who it is, what it does, and from where it is seen."""
 
@@ -62,3 +80,9 @@ class TrackedSequence:
     """What it does, `T` frames."""
     confidence: Float[Tensor, " T"]
     """How well the landmarks are explained: exp(-mean inner error / 4 px), 0 where no face was found."""
+
+    def pick(self, index: Int[Tensor, " n"]) -> "TrackedSequence":
+        """The same track at some of its frames only."""
+        names = [field.name for field in fields(HeadMotion) if field.name != "fps"]
+        motion = replace(self.motion, **{name: getattr(self.motion, name)[index] for name in names})
+        return replace(self, motion=motion, confidence=self.confidence[index])

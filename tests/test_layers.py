@@ -14,7 +14,11 @@ FORBIDDEN = {
     "recon": {"controllers", "demo", "tests"},
     "demo": {"tests"},
 }
-FRONT_DOORS = {Path("emohead/cli.py"), Path("emohead/pipeline.py")}
+FRONT_DOORS = {
+    Path("emohead/cli.py"),
+    Path("emohead/pipeline.py"),
+    *(path.relative_to(ROOT) for path in (ROOT / "emohead/commands").glob("*.py")),
+}
 
 
 def _imports(tree: ast.AST) -> list[str]:

@@ -41,6 +41,7 @@ def start(head, tracked):
         25.0,
         torch.full((N_FRAMES, SIZE, SIZE, 3), 150, dtype=torch.uint8),
         torch.full((N_FRAMES, SIZE, SIZE), 255, dtype=torch.uint8),
+        torch.arange(N_FRAMES),
         torch.zeros(N_FRAMES, dtype=torch.bool),
     )
     background = torch.tensor([0.8, 0.8, 0.8])

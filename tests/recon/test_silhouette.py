@@ -21,7 +21,7 @@ def _clip(top: float) -> tuple[TrackedSequence, FrameSet]:
     mattes = torch.full((2, SIZE, SIZE), 255, dtype=torch.uint8)
     mattes[:, : int(64 - FOCAL * top / (DISTANCE + 0.07))] = 0  # the crown is some 7 cm behind the eyes
     images = torch.zeros(2, SIZE, SIZE, 3, dtype=torch.uint8)
-    return tracked, FrameSet(25.0, images, mattes, torch.zeros(2, dtype=torch.bool))
+    return tracked, FrameSet(25.0, images, mattes, torch.arange(2), torch.zeros(2, dtype=torch.bool))
 
 
 def test_a_lower_crown_is_carved_and_nothing_else():

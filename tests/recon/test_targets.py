@@ -19,7 +19,7 @@ def _clip() -> tuple[FrameSet, torch.Tensor, torch.Tensor]:
         images.append((alpha[..., None] * person + (1 - alpha[..., None]) * wall) * 255)
         mattes.append(alpha * 255)
     held_out = torch.arange(n_frames) >= n_frames - 1
-    clip = FrameSet(25.0, torch.stack(images).round().to(torch.uint8), torch.stack(mattes).round().to(torch.uint8), held_out)
+    clip = FrameSet(25.0, torch.stack(images).round().to(torch.uint8), torch.stack(mattes).round().to(torch.uint8), torch.arange(len(mattes)), held_out)
     return clip, wall, torch.stack(mattes) / 255
 
 
@@ -42,4 +42,4 @@ def test_held_out_frames_shape_no_plate():
     clip, _, _ = _clip()
     changed = clip.images.clone()
     changed[-1] = 0
-    assert torch.equal(clean_plate(FrameSet(clip.fps, changed, clip.mattes, clip.held_out)), clean_plate(clip))
+    assert torch.equal(clean_plate(FrameSet(clip.fps, changed, clip.mattes, clip.index, clip.held_out)), clean_plate(clip))
