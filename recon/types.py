@@ -18,7 +18,7 @@ class FrameSet:
     images: UInt8[Tensor, "T H W 3"]
     """sRGB, 0..255."""
     mattes: UInt8[Tensor, "T H W"]
-    """Coverage by the person, 0..255; 0 where something hides the person, such as a hand."""
+    """Coverage by the person, 0..255."""
     index: Int[Tensor, " T"]
     """Which frame of the clip each picture is, ascending."""
     held_out: Bool[Tensor, " T"]
