@@ -11,8 +11,8 @@ from emohead.channels import N_RIG, RIG_INDEX
 from emohead.types import HeadMotion
 
 _BOTH = ("Left", "Right")
-_HEAD_ROTATION, _GAZE = N_RIG, N_RIG + 6
-"""Where head rotation (pitch, yaw, roll) and gaze (left yaw, left pitch, right yaw, right pitch) sit in the feature vector."""
+_HEAD_ROTATION, _GAZE, _TRANSLATION = N_RIG, N_RIG + 6, N_RIG + 10
+"""Where head rotation (pitch, yaw, roll), gaze (left yaw, left pitch, right yaw, right pitch) and translation sit in the feature vector."""
 
 GROUPS: tuple[tuple[tuple[str, float], ...], ...] = (
     (("jawOpen", 1.0),),
@@ -34,9 +34,14 @@ ANGLES: tuple[tuple[tuple[int, float], ...], ...] = (
     ((_HEAD_ROTATION, 2.0),),
     ((_HEAD_ROTATION + 1, 2.0),),
     ((_HEAD_ROTATION + 2, 2.0),),
+    ((_TRANSLATION, 2.0),),
+    ((_TRANSLATION + 1, 2.0),),
+    ((_TRANSLATION + 2, 2.0),),
     ((_GAZE, 1.5), (_GAZE + 2, 1.5)),
 )
-"""Feature columns of angles and their weights (per radian), one latent per row."""
+"""Feature columns of angles and translations and their weights (per radian or decimetre), one latent per row."""
+POSE_LATENTS = slice(len(GROUPS), len(GROUPS) + 6)
+"""The latents of head rotation and translation: a torso hangs on them differently than the head."""
 
 
 def correction_directions(motion: HeadMotion, n_gaussians: int) -> Corrections:

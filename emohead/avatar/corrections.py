@@ -14,8 +14,10 @@ from torch import Tensor
 from emohead.channels import N_RIG
 from emohead.types import HeadMotion
 
-N_FEATURES = N_RIG + 3 + 3 + 4
-"""Length `D` of a motion's feature vector: rig, head rotation, torso rotation, gaze of both eyes."""
+N_FEATURES = N_RIG + 3 + 3 + 4 + 3
+"""Length `D` of a motion's feature vector: rig, head rotation, torso rotation, gaze of both eyes, translation."""
+_DECIMETRES = 10.0
+"""Translation counts in decimetres, so that its range is about that of the angles."""
 
 
 @dataclass(frozen=True)
@@ -55,5 +57,6 @@ class Corrections:
 
 
 def motion_features(motion: HeadMotion) -> Float[Tensor, "T D"]:
-    """The numbers that drive appearance: rig, head and torso rotation, gaze."""
-    return torch.cat([motion.rig, motion.head_rotation, motion.torso_rotation, motion.gaze.flatten(1)], dim=1)
+    """The numbers that drive appearance: rig, head and torso rotation, gaze, translation."""
+    still = (motion.rig, motion.head_rotation, motion.torso_rotation, motion.gaze.flatten(1))
+    return torch.cat([*still, _DECIMETRES * motion.translation], dim=1)
