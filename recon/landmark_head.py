@@ -5,18 +5,25 @@ from jaxtyping import Float
 from torch import Tensor
 
 from emohead.channels import N_RIG
+from emohead.errors import InputError
 from emohead.head import skinning
+from emohead.head.base import HeadModel
 from emohead.head.generic import PARENTS, GenericHead
 from emohead.types import HeadIdentity, HeadMotion
-from recon.tracking import Points
+from recon.motion_model import Points
 
 
-def landmark_points(head: GenericHead) -> Points:
+def landmark_points(head: HeadModel) -> Points:
     """A function (identity, motion) -> `[T 478 3]` MediaPipe landmarks of `head` in world space, differentiable in both.
 
     It equals `head.landmarks(head(identity, motion).vertices, "mediapipe478")` but for the lids, which here are not pushed out of the
     eyeballs, and for the variation of skinning weights inside a triangle: a fraction of a millimetre.
+
+    Raises:
+        InputError: the head model's landmarks are not known.
     """
+    if not isinstance(head, GenericHead):
+        raise InputError(f"the {head.name} head has no MediaPipe landmarks here; track with --head generic")
     data = head.data
     corners, barycentric = data.triangles[data.mediapipe478_triangle], data.mediapipe478_barycentric
 
