@@ -1,0 +1,159 @@
+"""Gaze and lids of a tracked clip from the pictures of its eyes, and from landmarks alone once that clip's eyes are known."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+
+from emohead.channels import RIG_INDEX
+from emohead.head.gaze import with_gaze
+from recon.eye_view import IRIS_CENTRES, eye_views, pick_points
+from recon.iris import LOWER_LIDS, UPPER_LIDS, cut_eyes, register_irises
+from recon.tracking import Points
+from recon.types import FaceLandmarks, TrackedSequence
+
+GAZE_RANGE = (0.6, 0.4)
+"""Limits of gaze yaw and pitch, radians."""
+_FACING = 0.25
+"""Head turns (radians) beyond which frames tell little about where straight ahead is."""
+_RIDGE = 3.0
+"""Prior of the landmark regression, in pictures of standardised features."""
+_MEMORY = 0.4
+"""Seconds over which what a picture said against the landmarks is believed of its neighbours without pictures."""
+_FIXATION = 0.05
+"""Differences of gaze (radians) that smoothing takes for noise; larger ones are saccades and stay sharp."""
+_LOOKS = [index for name, index in RIG_INDEX.items() if name.startswith("eye")]
+
+
+@dataclass(frozen=True)
+class EyeCalibration:
+    """How the landmarks of one clip tell the gaze of its person: a linear regression learnt from the pictures."""
+
+    mean: Float[Tensor, " F"]
+    """Of the features."""
+    scale: Float[Tensor, " F"]
+    """Standard deviation of the features."""
+    weights: Float[Tensor, "F 2"]
+    """Radians of (yaw, pitch) per standard deviation."""
+    centre: Float[Tensor, " 2"]
+    """Gaze at the mean of the features, radians."""
+    ahead: Float[Tensor, " 2"]
+    """What the pictures show when the person looks straight ahead; not taken off yet."""
+
+    def gaze(self, features: Float[Tensor, "T F"]) -> Float[Tensor, "T 2"]:
+        """(yaw, pitch) of frames by their landmarks alone, radians; NaN where there is no face."""
+        return (features - self.mean) / self.scale @ self.weights + self.centre
+
+
+def refine_eyes(
+    images: Iterable[UInt8[Tensor, "H W 3"]],
+    landmarks: FaceLandmarks,
+    tracked: TrackedSequence,
+    points: Points,
+    *,
+    index: Int[Tensor, " n"] | None = None,
+) -> TrackedSequence:
+    """The same track with gaze (and the lid channels that follow it) as the pictures of the eyes show it.
+
+    Args:
+        images: pictures of the clip; leave out those that may not be looked at.
+        landmarks: of every frame of the clip.
+        tracked: the whole clip.
+        points: the head model reduced to its landmarks.
+        index: which frame of the clip each picture is, ascending; None: all frames.
+
+    Frames without a picture are told by their landmarks, corrected by what these meant on the pictures.
+    """
+    index = torch.arange(tracked.motion.n_frames) if index is None else index
+    measured, calibration = learn_eyes(images, landmarks, tracked, points, index=index)
+    estimate = calibration.gaze(eye_features(landmarks, tracked, points))
+    gaze = _merged(measured, estimate, index, tracked.fps) - calibration.ahead
+    return _looking(tracked, gaze)
+
+
+def learn_eyes(
+    images: Iterable[UInt8[Tensor, "H W 3"]],
+    landmarks: FaceLandmarks,
+    tracked: TrackedSequence,
+    points: Points,
+    *,
+    index: Int[Tensor, " n"],
+) -> tuple[Float[Tensor, "n 2"], EyeCalibration]:
+    """Gaze in the pictures (NaN where it cannot be seen) and what the landmarks of this person say about it. Arguments as `refine_eyes`."""
+    views = eye_views(tracked, points)
+    crops = cut_eyes(images, landmarks.points[index], views.pick(index))
+    irises = register_irises(crops, index / tracked.fps)
+    features = eye_features(landmarks, tracked, points)[index]
+    seen = torch.isfinite(irises.gaze).all(1) & torch.isfinite(features).all(1)
+    gaze = irises.gaze[seen]
+    turned = _facing_away(tracked)[index][seen]
+    ahead = _weighted_median(gaze, torch.exp(-((turned / _FACING) ** 2)))
+    features = features[seen]
+    mean, scale = features.mean(0), features.std(0).clamp_min(1e-3)
+    normal = (features - mean) / scale
+    ridge = normal.T @ normal + _RIDGE * torch.eye(normal.shape[1])
+    centre = gaze.mean(0)
+    weights = torch.linalg.solve(ridge, normal.T @ (gaze - centre))
+    return irises.gaze, EyeCalibration(mean, scale, weights, centre, ahead)
+
+
+@torch.no_grad()
+def eye_features(landmarks: FaceLandmarks, tracked: TrackedSequence, points: Points) -> Float[Tensor, "T F"]:
+    """What landmarks tell about gaze: irises, lids and the landmarker's own eye scores of both eyes. NaN where there is no face."""
+    views = eye_views(tracked, points)
+    irises = views.gaze(views.to_crops(pick_points(landmarks.points, IRIS_CENTRES[:1], IRIS_CENTRES[1:]))[:, :, 0])
+    lids = [views.to_crops(pick_points(landmarks.points, lid[0][3:6], lid[1][3:6]))[..., 1].mean(-1) for lid in (UPPER_LIDS, LOWER_LIDS)]
+    return torch.cat([irises.flatten(1), *lids, landmarks.scores[:, _LOOKS]], 1)
+
+
+def _facing_away(tracked: TrackedSequence) -> Float[Tensor, " T"]:
+    """How far the head is turned in each frame, radians."""
+    return (tracked.motion.head_rotation + tracked.motion.torso_rotation).norm(dim=-1)
+
+
+def _weighted_median(values: Float[Tensor, "n 2"], weights: Float[Tensor, " n"]) -> Float[Tensor, " 2"]:
+    order = values.argsort(0)
+    reached = weights[order].cumsum(0) / weights.sum()
+    middle = (reached < 0.5).sum(0).clamp_max(len(values) - 1)
+    return values.gather(0, order.gather(0, middle[None]))[0]
+
+
+def _merged(measured: Float[Tensor, "n 2"], estimate: Float[Tensor, "T 2"], index: Int[Tensor, " n"], fps: float) -> Float[Tensor, "T 2"]:
+    """One course of gaze: measured where it can be, else estimated and pulled towards what near pictures said; blinks hold their gaze."""
+    estimate = torch.from_numpy(_held(estimate.numpy()))
+    seen = torch.isfinite(measured).all(1)
+    frames, known = np.arange(len(estimate)), index[seen].numpy()
+    if len(known) == 0:
+        return estimate
+    against = (measured[seen] - estimate[index[seen]]).numpy()
+    nearest = np.abs(frames[:, None] - known).min(1) / fps
+    correction = np.stack([np.interp(frames, known, column) for column in against.T], -1)
+    merged = estimate.numpy() + correction * np.exp(-nearest / _MEMORY)[:, None]
+    return torch.from_numpy(_steadied(merged).astype(np.float32))
+
+
+def _held(values: np.ndarray) -> np.ndarray:
+    """NaN rows take the value of their nearest neighbours, linearly between them; all NaN becomes zero."""
+    known = np.nonzero(np.isfinite(values).all(1))[0]
+    if len(known) == 0:
+        return np.zeros_like(values)
+    return np.stack([np.interp(np.arange(len(values)), known, column) for column in values[known].T], -1).astype(values.dtype)
+
+
+def _steadied(gaze: np.ndarray) -> np.ndarray:
+    """Without jitter and without lag: each frame is averaged with those around it that look nearly the same way (bilateral filter)."""
+    padded = np.pad(gaze, ((2, 2), (0, 0)), mode="edge")
+    total, weight = np.zeros_like(gaze), np.zeros((len(gaze), 1))
+    for shift, share in zip(range(5), (0.3, 0.8, 1.0, 0.8, 0.3), strict=True):
+        near = padded[shift : shift + len(gaze)]
+        vote = share * np.exp(-np.square((near - gaze) / _FIXATION).sum(1, keepdims=True))
+        total, weight = total + vote * near, weight + vote
+    return total / weight
+
+
+def _looking(tracked: TrackedSequence, gaze: Float[Tensor, "T 2"]) -> TrackedSequence:
+    limited = gaze.clamp(-torch.tensor(GAZE_RANGE), torch.tensor(GAZE_RANGE))
+    return replace(tracked, motion=with_gaze(tracked.motion, limited[:, None].expand(-1, 2, -1).contiguous()))
