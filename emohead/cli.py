@@ -16,6 +16,7 @@ import tyro
 from emohead.commands.animate import Animate
 from emohead.commands.describe_au import Au
 from emohead.commands.doctor import Doctor
+from emohead.commands.evaluate import Evaluate
 from emohead.commands.inspect import Inspect
 from emohead.commands.interruption import Interruption
 from emohead.commands.options import Command, Outcome
@@ -61,6 +62,7 @@ Commands = (
     | Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
     | Annotated[Verify, tyro.conf.subcommand("verify")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
 )
 
 

@@ -72,6 +72,17 @@ def read_capture(folder: Path) -> Capture:
     return Capture(about["name"], about["licence"], FrameSet(float(about["fps"]), images, mattes, torch.arange(n_frames), held_out), camera)
 
 
+def read_capture_camera(folder: Path) -> Camera:
+    """The filming camera alone, as `capture.json` states it.
+
+    Raises:
+        InputError: the file is missing.
+    """
+    about = _read_json(folder / "capture.json")
+    width, height = about["size"]
+    return _camera(about["camera"], int(width), int(height))
+
+
 def read_novel_views(folder: Path) -> list[NovelView]:
     """The pictures by other cameras. Only measurements may read them."""
     views = []
