@@ -25,6 +25,8 @@ _MEMORY = 0.4
 """Seconds over which what a picture said against the landmarks is believed of its neighbours without pictures."""
 _FIXATION = 0.05
 """Differences of gaze (radians) that smoothing takes for noise; larger ones are saccades and stay sharp."""
+_SHUT = 0.5
+"""Share of the usual distance between the lids below which an eye does not tell where it looks."""
 _LOOKS = [index for name, index in RIG_INDEX.items() if name.startswith("eye")]
 
 
@@ -42,10 +44,13 @@ class EyeCalibration:
     """Gaze at the mean of the features, radians."""
     ahead: Float[Tensor, " 2"]
     """What the pictures show when the person looks straight ahead; not taken off yet."""
+    opening: float
+    """Usual distance between the lids, eyeball radii."""
 
     def gaze(self, features: Float[Tensor, "T F"]) -> Float[Tensor, "T 2"]:
-        """(yaw, pitch) of frames by their landmarks alone, radians; NaN where there is no face."""
-        return (features - self.mean) / self.scale @ self.weights + self.centre
+        """(yaw, pitch) of frames by their landmarks alone, radians; NaN where there is no face or the eyes are shut."""
+        gaze = (features - self.mean) / self.scale @ self.weights + self.centre
+        return torch.where((_opening(features) > _SHUT * self.opening)[:, None], gaze, torch.nan)
 
 
 def refine_eyes(
@@ -97,16 +102,21 @@ def learn_eyes(
     ridge = normal.T @ normal + _RIDGE * torch.eye(normal.shape[1])
     centre = gaze.mean(0)
     weights = torch.linalg.solve(ridge, normal.T @ (gaze - centre))
-    return irises.gaze, EyeCalibration(mean, scale, weights, centre, ahead)
+    return irises.gaze, EyeCalibration(mean, scale, weights, centre, ahead, float(_opening(features).median()))
 
 
 @torch.no_grad()
 def eye_features(landmarks: FaceLandmarks, tracked: TrackedSequence, points: Points) -> Float[Tensor, "T F"]:
-    """What landmarks tell about gaze: irises, lids and the landmarker's own eye scores of both eyes. NaN where there is no face."""
+    """What landmarks tell about gaze: irises (4), lids (2 upper, 2 lower), the landmarker's eye scores. NaN where there is no face."""
     views = eye_views(tracked, points)
     irises = views.gaze(views.to_crops(pick_points(landmarks.points, IRIS_CENTRES[:1], IRIS_CENTRES[1:]))[:, :, 0])
     lids = [views.to_crops(pick_points(landmarks.points, lid[0][3:6], lid[1][3:6]))[..., 1].mean(-1) for lid in (UPPER_LIDS, LOWER_LIDS)]
     return torch.cat([irises.flatten(1), *lids, landmarks.scores[:, _LOOKS]], 1)
+
+
+def _opening(features: Float[Tensor, "T F"]) -> Float[Tensor, " T"]:
+    """Distance between the lids, mean of both eyes, in eyeball radii."""
+    return features[:, 6:8].mean(1) - features[:, 4:6].mean(1)
 
 
 def _facing_away(tracked: TrackedSequence) -> Float[Tensor, " T"]:
@@ -123,8 +133,9 @@ def _weighted_median(values: Float[Tensor, "n 2"], weights: Float[Tensor, " n"])
 
 def _merged(measured: Float[Tensor, "n 2"], estimate: Float[Tensor, "T 2"], index: Int[Tensor, " n"], fps: float) -> Float[Tensor, "T 2"]:
     """One course of gaze: measured where it can be, else estimated and pulled towards what near pictures said; blinks hold their gaze."""
+    shut = ~torch.isfinite(estimate).all(1).numpy()
     estimate = torch.from_numpy(_held(estimate.numpy()))
-    seen = torch.isfinite(measured).all(1)
+    seen = torch.isfinite(measured).all(1) & ~torch.from_numpy(shut)[index]
     frames, known = np.arange(len(estimate)), index[seen].numpy()
     if len(known) == 0:
         return estimate
@@ -132,6 +143,8 @@ def _merged(measured: Float[Tensor, "n 2"], estimate: Float[Tensor, "T 2"], inde
     nearest = np.abs(frames[:, None] - known).min(1) / fps
     correction = np.stack([np.interp(frames, known, column) for column in against.T], -1)
     merged = estimate.numpy() + correction * np.exp(-nearest / _MEMORY)[:, None]
+    merged[shut] = np.nan
+    merged = _held(merged)
     return torch.from_numpy(_steadied(merged).astype(np.float32))
 
 

@@ -27,13 +27,13 @@ LOWER_LIDS = ((263, 249, 390, 373, 374, 380, 381, 382, 362), (33, 7, 163, 144, 1
 """Landmarks along the lids of the left and of the right eye, corner to corner."""
 RIMS = ((474, 475, 477), (469, 470, 472))
 
-_UPPER_MARGIN, _LOWER_MARGIN = 0.06, 0.03
-"""How far inside the lid landmarks the iris is looked for, eyeball radii: lashes and their shadow are as dark as an iris."""
+_UPPER_MARGIN, _LOWER_MARGIN = -0.05, 0.03
+"""How far inside the lid landmarks the iris is looked for, eyeball radii; those of the upper lid lie a little low."""
 _BINS, _END = 40, 1.0
 """The radial profile: its bins, and the chord (on a sphere of radius 1) at which it ends."""
 _HIGHLIGHT, _CEILING = 1.25, 1.2
 """Brighter than this share of the white of the eye is a reflection; values are cut off at the ceiling."""
-_BRIGHTER, _DARKER = np.float32(0.02), np.float32(0.4)
+_BRIGHTER, _DARKER = np.float32(0.06), np.float32(0.4)
 """Squared residual at which a pixel's say saturates: soon where it is brighter than expected, which reflections are."""
 _YAWS, _PITCHES = np.arange(-11, 12) * 0.05, np.arange(-7, 8) * 0.05
 _SPREAD = np.array([0.4, 0.2])
