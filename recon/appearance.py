@@ -30,38 +30,49 @@ GROUPS: tuple[tuple[tuple[str, float], ...], ...] = (
 )
 """Rig channels (sided ones without their side: both, averaged) and their weights, one latent per row."""
 
-ANGLES: tuple[tuple[tuple[int, float], ...], ...] = (
-    ((_HEAD_ROTATION, 2.0),),
-    ((_HEAD_ROTATION + 1, 2.0),),
-    ((_HEAD_ROTATION + 2, 2.0),),
-    ((_TRANSLATION, 2.0),),
-    ((_TRANSLATION + 1, 2.0),),
-    ((_TRANSLATION + 2, 2.0),),
-    ((_GAZE, 1.5), (_GAZE + 2, 1.5)),
+BOTH_WAYS, ONLY_UP, ONLY_DOWN = (-1.0, 1.0), (0.0, 1.0), (-1.0, 0.0)
+POSES: tuple[tuple[int, float, tuple[float, float]], ...] = (
+    (_HEAD_ROTATION, 2.0, ONLY_UP),
+    (_HEAD_ROTATION, 2.0, ONLY_DOWN),
+    (_HEAD_ROTATION + 1, 2.0, ONLY_UP),
+    (_HEAD_ROTATION + 1, 2.0, ONLY_DOWN),
+    (_HEAD_ROTATION + 2, 2.0, BOTH_WAYS),
+    (_TRANSLATION, 2.0, BOTH_WAYS),
+    (_TRANSLATION + 1, 2.0, BOTH_WAYS),
+    (_TRANSLATION + 2, 2.0, BOTH_WAYS),
 )
-"""Feature columns of angles and translations and their weights (per radian or decimetre), one latent per row."""
-POSE_LATENTS = slice(len(GROUPS), len(GROUPS) + 6)
+"""Feature column, weight (per radian or decimetre) and signs that count, one latent per row.
+
+A head that bows and one that rises show different skin, light and folds: each way has its own latent.
+"""
+_GAZES = ((_GAZE, 1.5), (_GAZE + 2, 1.5))
+POSE_LATENTS = slice(len(GROUPS), len(GROUPS) + len(POSES))
 """The latents of head rotation and translation: a torso hangs on them differently than the head."""
+N_LATENTS = POSE_LATENTS.stop + 1
+"""Expressions, poses, gaze."""
 
 
 def correction_directions(motion: HeadMotion, n_gaussians: int) -> Corrections:
     """Corrections that change nothing yet: the map from motion to latents, clamped to the range of `motion` (the training frames)."""
-    projection = torch.zeros(N_FEATURES, len(GROUPS) + len(ANGLES))
+    projection = torch.zeros(N_FEATURES, N_LATENTS)
+    signs = torch.tensor([BOTH_WAYS] * N_LATENTS)
     for column, group in enumerate(GROUPS):
         for name, weight in group:
             members = [index for channel, index in RIG_INDEX.items() if channel == name or channel in (name + _BOTH[0], name + _BOTH[1])]
             projection[members, column] = weight / len(members)
-    for column, group in enumerate(ANGLES, start=len(GROUPS)):
-        for index, weight in group:
-            projection[index, column] = weight
+    for column, (index, weight, sign) in enumerate(POSES, start=POSE_LATENTS.start):
+        projection[index, column] = weight
+        signs[column] = torch.tensor(sign)
+    for index, weight in _GAZES:
+        projection[index, -1] = weight
     latents = motion_features(motion) @ projection  # zero mean: neutral motion needs no correction
-    count = projection.shape[1]
+    low, high = latents.amin(0).clamp_max(0.0) * -signs[:, 0], latents.amax(0).clamp_min(0.0) * signs[:, 1]
     return Corrections(
         feature_mean=torch.zeros(N_FEATURES),
         projection=projection,
-        low=latents.amin(0).clamp_max(0.0),
-        high=latents.amax(0).clamp_min(0.0),
-        means=torch.zeros(count, n_gaussians, 3),
-        colors=torch.zeros(count, n_gaussians, 3),
-        opacities=torch.zeros(count, n_gaussians),
+        low=low,
+        high=high,
+        means=torch.zeros(N_LATENTS, n_gaussians, 3),
+        colors=torch.zeros(N_LATENTS, n_gaussians, 3),
+        opacities=torch.zeros(N_LATENTS, n_gaussians),
     )

@@ -36,6 +36,10 @@ class HeadModel(Protocol):
         """Vertices of `identity` doing `motion`, in world space."""
         ...
 
+    def joints(self, identity: HeadIdentity) -> Float[Tensor, "5 3"]:
+        """Where the joints of `identity` are at rest, metres: torso, neck, jaw, left eye, right eye (FLAME's own order of eyes)."""
+        ...
+
     def to(self, device: torch.device | str) -> "HeadModel":
         """The same head on `device`."""
         ...

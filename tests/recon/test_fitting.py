@@ -9,8 +9,9 @@ from emohead.channels import RIG_INDEX
 from emohead.head.generic import load_generic
 from emohead.raster.cpu import CpuRasterizer
 from emohead.types import Camera, HeadMotion
-from recon.appearance import ANGLES, GROUPS, correction_directions
-from recon.fitting import FitConfig, FitData, fit
+from recon.appearance import N_LATENTS, correction_directions
+from recon.calibration import Calibration
+from recon.fitting import FitConfig, FitData, Fitted, fit
 from recon.initialise import PLANS, Layout, initial_avatar
 from recon.types import FrameSet, TrackedSequence
 
@@ -69,23 +70,26 @@ def data(head, tracked, start) -> FitData:
     truth.corrections.colors[0] = 0.0
     box = ((slice(20, 30), slice(20, 44)), (slice(40, 50), slice(24, 40)))
     to_bytes = [(torch.stack(pictures) * 255).round().to(torch.uint8) for pictures in (images, mattes)]
-    return FitData(meshes, tracked.motion, *to_bytes, [box] * N_FRAMES, list(range(N_FRAMES)))
+    which = torch.zeros(N_FRAMES, dtype=torch.long)
+    return FitData(head, tracked.motion, *to_bytes, tracked.camera, which, [box] * N_FRAMES, list(range(N_FRAMES)))
 
 
-def _error(avatar, data: FitData) -> float:
-    splats = avatar.pose(data.meshes, data.motion)
+def _error(fitted: Fitted, data: FitData) -> float:
+    avatar, motion = fitted.avatar, fitted.calibration(data.motion)
+    splats = avatar.pose(data.head(avatar.identity, motion), motion)
     pictures = [CpuRasterizer(n_threads=1)(splats.frame(i), avatar.camera, background=avatar.background).rgb[0] for i in range(N_FRAMES)]
     return float((torch.stack(pictures) - data.images / 255.0).abs().mean())
 
 
 def test_the_error_falls_and_limits_hold(start, data):
     avatar, layout = start
-    fitted = fit(avatar, layout, data, CpuRasterizer(n_threads=1), config=CONFIG)
-    assert _error(fitted, data) < 0.5 * _error(avatar, data)
+    result = fit(avatar, layout, data, CpuRasterizer(n_threads=1), config=CONFIG)
+    assert _error(result, data) < 0.5 * _error(Fitted(avatar, Calibration.none(), 0), data)
+    fitted = result.avatar
     assert ((fitted.offsets - layout.start).norm(dim=1) <= layout.freedom * 1.001).all()
     scales = fitted.log_scales.exp().sort(dim=1).values
-    assert (scales[:, 2] / scales[:, 1]).max() < CONFIG.max_aspect * 1.001
-    assert scales.max() <= CONFIG.max_scale * 1.001
+    assert (scales[:, 2] / scales[:, 1]).max() < CONFIG.limits.max_aspect * 1.001
+    assert scales.max() <= CONFIG.limits.max_scale * 1.001
     assert (fitted.opacity_logits >= layout.min_logit - 1e-5).all()
     assert not fitted.offsets.requires_grad
     fixed = layout.color_is_fixed
@@ -100,20 +104,20 @@ def test_a_stopped_fit_goes_on_as_if_it_had_not_stopped(start, data, tmp_path):
     class Stopped(Exception):
         pass
 
-    def stop(step: int, _: object) -> None:
-        if step == 47:
+    def stop(state: Fitted) -> None:
+        if state.step == 47:
             raise Stopped
 
     with pytest.raises(Stopped):
         fit(avatar, layout, data, CpuRasterizer(n_threads=1), config=CONFIG, checkpoint=path, watch=stop)
     resumed = fit(avatar, layout, data, CpuRasterizer(n_threads=1), config=CONFIG, checkpoint=path)
-    assert torch.equal(whole.sh, resumed.sh)
-    assert torch.equal(whole.corrections.means, resumed.corrections.means)
+    assert torch.equal(whole.avatar.sh, resumed.avatar.sh)
+    assert torch.equal(whole.avatar.corrections.means, resumed.avatar.corrections.means)
 
 
 def test_latents_are_zero_at_rest_and_clamped_to_the_clip(tracked):
     corrections = correction_directions(tracked.motion, 5)
-    assert corrections.low.shape[0] == len(GROUPS) + len(ANGLES)
+    assert corrections.low.shape[0] == N_LATENTS
     assert corrections.latents(HeadMotion.neutral(1, 25.0)).abs().max() == 0
     wild = HeadMotion.neutral(1, 25.0)
     wild.rig[:] = 1.0

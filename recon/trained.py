@@ -1,0 +1,135 @@
+"""What a fit changes: the avatar's tensors, the torso's velocities and the tracker's calibration, with optimiser, limits and checkpoint."""
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from emohead.avatar.gaussian_avatar import GaussianAvatar
+from emohead.head.base import HeadModel
+from emohead.output import whole_file
+from emohead.types import HeadMotion
+from recon.appearance import POSE_LATENTS, correction_directions
+from recon.body import rigid_basis
+from recon.calibration import Calibration
+from recon.initialise import Layout
+
+RATES = {
+    "offsets": 6e-5, "quats": 3e-3, "log_scales": 6e-3, "opacity_logits": 2e-2, "sh": 2e-2,
+    "means": 1.5e-5, "colors": 4e-3, "opacities": 4e-3, "body": 2e-2, "calibration": 2e-2,
+}  # fmt: skip
+"""Adam's step sizes: metres, logarithms, logits, SH coefficients; then the corrections', the body's and the calibration's."""
+_CORRECTIONS = ("means", "colors", "opacities")
+_ADAM = ("exp_avg", "exp_avg_sq", "step")
+_LIMIT_EVERY = 4
+"""Limits are checked after so many steps: they cost as much as the optimiser."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds that keep an avatar sound where no picture speaks."""
+
+    max_scale: float = 7e-3
+    """Largest standard deviation, metres."""
+    min_scale: float = 1.5e-4
+    """Smallest standard deviation, metres."""
+    max_aspect: float = 6.0
+    """Largest ratio of the two larger standard deviations: longer Gaussians show as needles from untrained directions."""
+    max_color_correction: float = 1.2
+    """Largest correction of an SH coefficient per latent."""
+    max_opacity_correction: float = 4.0
+    """Largest correction of an opacity logit per latent."""
+    correction_decay: float = 2e-4
+    """Share by which the corrections shrink per step at full rate: what no picture asks for disappears."""
+    calibration_decay: float = 1e-3
+    """The same for the calibration."""
+
+
+class Trained:
+    """The trained tensors of one `fit` call."""
+
+    def __init__(self, avatar: GaussianAvatar, layout: Layout, head: HeadModel, training: HeadMotion, limits: Limits):
+        corrections = correction_directions(training, avatar.n_gaussians)
+        self.template = replace(avatar, corrections=corrections)
+        self.layout, self.limits, self.steps = layout, limits, 0
+        self._rigid = rigid_basis(head, avatar)
+        self.tensors = {
+            name: getattr(corrections if name in _CORRECTIONS else avatar, name).clone()
+            for name in RATES
+            if name not in ("body", "calibration")
+        }
+        self.tensors["body"] = torch.zeros(POSE_LATENTS.stop - POSE_LATENTS.start, 6)
+        self.tensors["calibration"] = Calibration.none().weights
+        groups = [{"params": [tensor.requires_grad_(True)], "lr": RATES[name], "name": name} for name, tensor in self.tensors.items()]
+        # Gradients of a mean over pixels are about 1e-8: Adam's default epsilon would freeze them.
+        self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
+
+    def avatar(self, *, detached: bool = False) -> GaussianAvatar:
+        """The avatar as it is now."""
+        values = {name: tensor.detach().clone() if detached else tensor for name, tensor in self.tensors.items()}
+        own = {name: values[name] for name in RATES if name not in (*_CORRECTIONS, "body", "calibration")}
+        swing = torch.einsum("nck,zk->znc", self._rigid, values["body"])
+        before, pose, after = values["means"].split((POSE_LATENTS.start, swing.shape[0], values["means"].shape[0] - POSE_LATENTS.stop))
+        changes = {"means": torch.cat([before, pose + swing, after]), "colors": values["colors"], "opacities": values["opacities"]}
+        return replace(self.template, **own, corrections=replace(self.template.corrections, **changes))
+
+    def calibration(self, *, detached: bool = False) -> Calibration:
+        """The tracker's calibration as it is now."""
+        weights = self.tensors["calibration"]
+        return Calibration(weights.detach().clone() if detached else weights)
+
+    def update(self, rate: float) -> None:
+        """One step of the optimiser at `rate` times the step sizes."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = RATES[group["name"]] * rate
+        fixed = self.layout.color_is_fixed
+        for name, kept in (("sh", fixed), ("colors", (slice(None), fixed))):
+            gradient = self.tensors[name].grad
+            if gradient is not None:
+                gradient[kept] = 0.0
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.steps += 1
+        if self.steps % _LIMIT_EVERY == 0:
+            self.limit(_LIMIT_EVERY * rate)
+
+    @torch.no_grad()
+    def limit(self, rate: float = 0.0) -> None:
+        """Hold every tensor to its bounds, and let what no picture asks for shrink by `rate`."""
+        limits, layout, tensors = self.limits, self.layout, self.tensors
+        moved = tensors["offsets"] - layout.start
+        tensors["offsets"].sub_(moved * (1 - layout.freedom / moved.norm(dim=-1).clamp_min(1e-9)).clamp_min(0)[:, None])
+        scales = tensors["log_scales"].clamp_(math.log(limits.min_scale), math.log(limits.max_scale))
+        floor = scales.sort(dim=1).values[:, 1:2] + math.log(limits.max_aspect)
+        torch.minimum(scales, floor, out=scales)
+        torch.maximum(tensors["opacity_logits"], layout.min_logit, out=tensors["opacity_logits"])
+        for name in _CORRECTIONS:
+            tensors[name].mul_(1 - limits.correction_decay * rate)
+        tensors["calibration"].mul_(1 - limits.calibration_decay * rate)
+        freedom = layout.correction_freedom[None, :, None]
+        torch.maximum(torch.minimum(tensors["means"], freedom), -freedom, out=tensors["means"])
+        tensors["colors"].clamp_(-limits.max_color_correction, limits.max_color_correction)
+        tensors["opacities"].clamp_(-limits.max_opacity_correction, limits.max_opacity_correction)
+
+    def save(self, path: Path) -> None:
+        """Write everything that `resume` needs, whole or not at all."""
+        state = {name: tensor.detach() for name, tensor in self.tensors.items()}
+        for name, tensor in self.tensors.items():
+            for key in _ADAM:
+                if key in self.optimizer.state[tensor]:
+                    state[f"{name}.{key}"] = self.optimizer.state[tensor][key]
+        with whole_file(path) as partial:
+            save_file({**state, "fit_step": torch.tensor(self.steps)}, partial)
+
+    def resume(self, path: Path) -> None:
+        """Go on from a saved state, if there is one."""
+        if not path.is_file():
+            return
+        state = load_file(path)
+        for name, tensor in self.tensors.items():
+            tensor.data.copy_(state[name])
+            self.optimizer.state[tensor] = {key: state[f"{name}.{key}"] for key in _ADAM if f"{name}.{key}" in state}
+        self.steps = int(state["fit_step"])
