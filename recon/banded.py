@@ -16,24 +16,31 @@ _FLOOR = 1e-9
 
 @dataclass(frozen=True)
 class BandedSystem:
-    """Half the quadratic form of blocks plus roughness: `0.5 x'Hx` with `H = blocks + D2' bends D2 + D1' slopes D1`."""
+    """Half a quadratic form: `0.5 x'Hx` with `H = blocks + roughness`.
+
+    The roughness of a frame is `0.5 d'(w G)d` for the second difference d around it, where `w G` is `metric` with its rows scaled by that
+    frame's `bends`, plus `tension` times the same for the first difference to the next frame.
+    """
 
     blocks: Float64[np.ndarray, "T K K"]
     """Symmetric, positive semi-definite."""
+    metric: Float64[np.ndarray, "K K"]
+    """Symmetric, positive semi-definite; zero between unknowns whose `bends` may differ."""
     bends: Float64[np.ndarray, "T K"]
-    """Weight of the second difference centred at each frame; zero at both ends."""
-    slopes: Float64[np.ndarray, "T K"]
-    """Weight of the difference to the next frame; zero at the last."""
+    """Weight of the second difference around each frame; zero at both ends of a shot."""
+    slopes: Float64[np.ndarray, " T"]
+    """Weight of the difference to the next frame; zero at the end of a shot."""
 
     def roughness(self, values: Float64[np.ndarray, "T K"]) -> float:
-        """Half the weighted sum of squared second and first differences."""
-        second = values[2:] - 2 * values[1:-1] + values[:-2]
-        return 0.5 * float((self.bends[1:-1] * second**2).sum() + (self.slopes[:-1] * np.diff(values, axis=0) ** 2).sum())
+        """Of a table of unknowns."""
+        second, first = _second(values), np.diff(values, axis=0)
+        bent = (self.bends[1:-1] * second * (second @ self.metric)).sum()
+        return 0.5 * float(bent + (self.slopes[:-1, None] * first * (first @ self.metric)).sum())
 
     def roughness_gradient(self, values: Float64[np.ndarray, "T K"]) -> Float64[np.ndarray, "T K"]:
         """Its gradient."""
-        second = self.bends[1:-1] * (values[2:] - 2 * values[1:-1] + values[:-2])
-        first = self.slopes[:-1] * np.diff(values, axis=0)
+        second = self.bends[1:-1] * (_second(values) @ self.metric)
+        first = self.slopes[:-1, None] * (np.diff(values, axis=0) @ self.metric)
         gradient = np.zeros_like(values)
         gradient[2:] += second
         gradient[1:-1] -= 2 * second
@@ -73,18 +80,27 @@ class BandedSystem:
     def _band(self) -> Float64[np.ndarray, "D n"]:
         """The upper diagonals as LAPACK stores them: `band[u + i - j, j] = H[i, j]`."""
         n_frames, width = self.bends.shape
-        upper = 2 * width
-        band = np.zeros((upper + 1, n_frames, width))
-        for offset in range(width):
-            band[upper - offset, :, offset:] = np.diagonal(self.blocks, offset, 1, 2)
-        bends, slopes = self.bends, self.slopes
-        own = band[upper]
-        own += 4 * bends + slopes + _FLOOR
+        upper = 3 * width - 1
+        bends, slopes = self.bends, self.slopes[:, None]
+        own = 4 * bends + slopes
         own[1:] += bends[:-1] + slopes[:-1]
         own[:-1] += bends[1:]
-        band[upper - width, 1:] -= 2 * (bends[1:] + bends[:-1]) + slopes[:-1]
-        band[0, 2:] += bends[1:-1]
+        next_one = -2 * (bends[1:] + bends[:-1]) - slopes[:-1]
+        band = np.zeros((upper + 1, n_frames, width))
+        for offset in range(width):
+            diagonal = np.diagonal(self.metric, offset)
+            band[upper - offset, :, offset:] = np.diagonal(self.blocks, offset, 1, 2) + own[:, offset:] * diagonal
+        band[upper] += _FLOOR
+        for offset in range(1 - width, width):
+            diagonal = np.diagonal(self.metric, offset)
+            columns = slice(max(0, offset), width + min(0, offset))
+            band[upper - width - offset, 1:, columns] += next_one[:, columns] * diagonal
+            band[upper - 2 * width - offset, 2:, columns] += bends[1:-1, columns] * diagonal
         return band.reshape(upper + 1, -1)
+
+
+def _second(values: np.ndarray) -> np.ndarray:
+    return values[2:] - 2 * values[1:-1] + values[:-2]
 
 
 def _solve_free(band: np.ndarray, slope: np.ndarray, fixed_step: np.ndarray, fixed: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 MOST_MODES = 100
 """Identity coefficients that 478 points can tell at all; the rest stay zero."""
 _MODE_NUDGE = 0.5
-_LOOSE = 1e-4
+LOOSE = 1e-4
 """Pull on translation (per mm squared) while the camera's place is unknown."""
 
 
@@ -60,7 +60,7 @@ def solve_identity(clip: Clip, view: View, config: TrackingConfig, *, offset_bas
         offset_basis: how an offset of each landmark spreads over the vertices.
         n_shape: number of identity coefficients.
     """
-    loose = replace(config, translation_prior=_LOOSE)
+    loose = replace(config, translation_prior=LOOSE)
     view = replace(view, camera=placed_camera(clip, view))
     importance = torch.where(clip.at_rest, config.anchor_weight, 1.0) * clip.evidence
     offsets = torch.zeros(N_POINTS, 3)

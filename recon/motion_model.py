@@ -31,9 +31,15 @@ N_UNKNOWNS = N_SOLVED + 8
 _CURVED = tuple(SOLVED.index(RIG_INDEX[name]) for name in ("jawOpen", "eyeBlinkLeft", "eyeBlinkRight"))
 """Unknowns whose effect is far from linear: differentiated anew at every state."""
 _NUDGE = {"rig": 0.02, "rotation": 0.002, "gaze": 0.02}
-_FACING = (0.05, 0.5)
+_FACING = (-0.1, 0.35)
 """Cosine between a landmark's normal and the way to the camera at which it counts for nothing, and fully."""
 _N_NEIGHBOURS = 10
+_PIVOT_PRIOR = 2e-3
+"""A clip whose head turns by less than this variance (rad^2) says little about the pivot."""
+_TOLD = torch.tensor([1.0, 1.0, 0.02])
+"""How well one camera tells translation along x, y and z (towards it)."""
+_PIVOT_KNEE = 3e-3
+"""Metres of unexplained translation beyond which a frame counts less."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,13 @@ class View:
     """From where it is seen; one camera."""
     unit: float
     """Pixels that count as one."""
+    pivot: Float[Tensor, "3"]
+    """Where this neck turns, from the model's own neck joint, metres: what a turn about it moves is no translation of the torso."""
+
+    def motion(self, state: Float[Tensor, "T K"], fps: float = 25.0) -> HeadMotion:
+        """The unknowns as a motion of the model, whose neck turns about its joint."""
+        motion = to_motion(state, fps)
+        return replace(motion, translation=motion.translation + pivot_shift(motion.head_rotation, self.pivot))
 
     def project(self, world: Float[Tensor, "T n 3"]) -> Float[Tensor, "T n 2"]:
         """Pixels of world points."""
@@ -61,7 +74,7 @@ class View:
 
     def pixels(self, state: Float[Tensor, "T K"]) -> Float[Tensor, "T 478 2"]:
         """Where the landmarks are seen."""
-        return self.project(self.points(self.identity, to_motion(state)))
+        return self.project(self.points(self.identity, self.motion(state)))
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,25 @@ def to_motion(state: Float[Tensor, "T K"], fps: float = 25.0) -> HeadMotion:
     gaze = state[:, None, GAZE].expand(-1, 2, -1)
     rig = gaze_to_rig(gaze).index_copy(1, torch.tensor(SOLVED), state[:, :N_SOLVED])
     return HeadMotion(fps, rig, state[:, ROTATION], state.new_zeros(n_frames, 3), state[:, TRANSLATION], gaze)
+
+
+def pivot_shift(rotation: Float[Tensor, "T 3"], pivot: Float[Tensor, "3"]) -> Float[Tensor, "T 3"]:
+    """How far the model's neck joint moves when the head turns about a point that lies `pivot` away from it."""
+    return pivot - axis_angle_to_rotations(rotation) @ pivot
+
+
+def found_pivot(rotation: Float[Tensor, "T 3"], translation: Float[Tensor, "T 3"]) -> Float[Tensor, "3"]:
+    """The pivot that leaves the least translation (robust least squares, held to a few centimetres by a prior)."""
+    lever = torch.eye(3) - axis_angle_to_rotations(rotation)  # [T, 3, 3]
+    lever = lever - lever.mean(0)
+    weight, pivot = torch.ones(len(rotation), 1), torch.zeros(3)
+    for _ in range(5):
+        centred = translation - (translation * weight).sum(0) / weight.sum()
+        hessian = torch.einsum("tia,t,i,tib->ab", lever, weight[:, 0], _TOLD, lever) + _PIVOT_PRIOR * len(rotation) * torch.eye(3)
+        pivot = torch.linalg.solve(hessian, torch.einsum("tia,t,i,ti->a", lever, weight[:, 0], _TOLD, centred))
+        left = ((centred - torch.einsum("tia,a->ti", lever, pivot)) * _TOLD).norm(dim=1, keepdim=True)
+        weight = 1 / (1 + (left / _PIVOT_KNEE).square())
+    return pivot
 
 
 def from_motion(motion: HeadMotion) -> Float[Tensor, "T K"]:
@@ -108,7 +140,7 @@ def outward_normals(face: Float[Tensor, "478 3"]) -> Float[Tensor, "478 3"]:
 
 def facing_weights(view: View, state: Float[Tensor, "T K"], normals: Float[Tensor, "478 3"]) -> Float[Tensor, "T 478"]:
     """How far each landmark can be trusted for being turned to the camera, 0..1; the landmarker guesses those on the far side."""
-    world = view.points(view.identity, to_motion(state))
+    world = view.points(view.identity, view.motion(state))
     rays = torch.nn.functional.normalize(view.in_camera(world), dim=-1)
     turned = normals @ (view.camera.world_to_camera[0, :3, :3] @ axis_angle_to_rotations(state[:, ROTATION])).transpose(1, 2)
     cosine = -(turned * rays).sum(-1)
@@ -129,20 +161,21 @@ def jacobian(view: View, state: Float[Tensor, "T K"], local: Directions) -> Floa
     Most channels are taken as linear and rigid with the head, which only slows convergence where it is not quite true; jaw, lids,
     rotation and gaze are differentiated at the state.
     """
-    world = view.points(view.identity, to_motion(state))
+    nudges = [(column, _NUDGE["rig"]) for column in _CURVED]
+    nudges += [(column, _NUDGE["rotation"]) for column in range(ROTATION.start, ROTATION.stop)]
+    nudges += [(column, _NUDGE["gaze"]) for column in range(GAZE.start, GAZE.stop)]
+    columns, amounts = [column for column, _ in nudges], torch.tensor([amount for _, amount in nudges])
+    nudged = state.repeat(len(nudges) + 1, 1, 1)
+    nudged[torch.arange(len(nudges)), :, columns] += amounts[:, None]
+    posed = view.points(view.identity, view.motion(nudged.flatten(0, 1))).unflatten(0, nudged.shape[:2])
+    world = posed[-1]
     to_camera = view.camera.world_to_camera[0, :3, :3]
     turn = to_camera @ axis_angle_to_rotations(state[:, ROTATION])  # [T, 3, 3]
     moved = world.new_empty(state.shape[0], 3, N_POINTS, N_UNKNOWNS)
     moved[..., :N_SOLVED] = (turn.flatten(0, 1) @ local.rig.transpose(0, 1).flatten(1)).view(-1, 3, N_POINTS, N_SOLVED)
     moved[..., TRANSLATION] = to_camera[:, None, :]
-    nudges = [(column, _NUDGE["rig"]) for column in _CURVED]
-    nudges += [(column, _NUDGE["rotation"]) for column in range(ROTATION.start, ROTATION.stop)]
-    nudges += [(column, _NUDGE["gaze"]) for column in range(GAZE.start, GAZE.stop)]
-    for column, amount in nudges:
-        nudged = state.clone()
-        nudged[:, column] += amount
-        change = (view.points(view.identity, to_motion(nudged)) - world) / amount
-        moved[..., column] = (change @ to_camera.T).transpose(1, 2)
+    change = (posed[:-1] - world) / amounts[:, None, None, None]
+    moved[..., columns] = (change @ to_camera.T).permute(1, 3, 2, 0)
     return to_pixels(view, world, moved)
 
 

@@ -28,15 +28,15 @@ from recon.motion_model import (
     landmark_weights,
 )
 
-CHUNK = 200
+CHUNK = 40
 """Frames whose Jacobian is in memory at once."""
 REFERENCE_FACE = 200.0
 """Pixels: the size of a face (root of the area of its box) whose errors count as they are."""
 REFERENCE_RATE = 25.0
 """Frames per second at which smoothness is stated."""
 _GAZE_LIMITS = (0.6, 0.35)
-_KNEES = {"rotation": 0.012, "translation": 0.003, "gaze": 0.1, "rig": 0.1}
-"""Second differences (rad, m, rad, 1) beyond which the smoothness penalty grows linearly."""
+_KNEE = 3.0
+"""Times the usual roughness of a clip: beyond it the smoothness penalty hardly grows: real quick motion is kept."""
 _SAMPLE = 64
 _TENSION = 0.02
 """Penalty on first differences as a share of that on second ones: frames without a face come to rest instead of flying on."""
@@ -44,8 +44,6 @@ _TRANSLATION_KNEE = 0.01
 """Metres beyond which the pull on translation grows linearly: people do lean."""
 _WEAK = ("jawLeft", "jawRight", "mouthClose", "mouthLeft", "mouthRight", "noseSneer", "mouthShrug", "mouthRoll", "cheekSquint")
 """Channels (by prefix) that landmarks tell poorly: a stronger prior."""
-_FAST = ("jaw", "mouth", "eyeBlink")
-"""Channels (by prefix) that move fastest."""
 _ANTAGONISTS = (
     ("jawLeft", "jawRight"), ("mouthLeft", "mouthRight"), ("mouthPucker", "mouthStretchLeft"), ("mouthPucker", "mouthStretchRight"),
     *(
@@ -82,20 +80,24 @@ class TrackingConfig:
     """Pull of every rig coefficient towards the landmarker's own score (its answer to the face at rest taken off)."""
     antagonists: float = 20.0
     """Penalty on products of antagonist pairs."""
-    shape_prior: float = 0.02
+    shape_prior: float = 0.3
     """Pull of identity coefficients (standard deviations) towards the mean head, per frame."""
-    offset_prior: float = 0.05
+    offset_prior: float = 0.01
     """Pull of per-landmark offsets (mm) towards zero, per frame."""
-    translation_prior: float = 1.0
+    translation_prior: float = 0.1
     """Pull of the translation (mm) towards zero: shoulders hardly move while a head does."""
     gaze_prior: tuple[float, float] = (50.0, 1500.0)
     """Pull of gaze yaw and pitch (radians) towards straight ahead; a falling lid hides the iris and looks like a look down."""
-    pose_smoothness: float = 2.0
-    """Weight of second differences of rotation and translation against what one frame's landmarks say."""
-    rig_smoothness: float = 0.5
-    """The same of brows, cheeks, nose and the lids' shape."""
-    mouth_smoothness: float = 0.1
-    """The same of jaw, lips, blinks and gaze."""
+    pose_smoothness: float = 0.5
+    """Smoothness of the rotation: 0.5 halves what repeats 5 times a second (at 25 frames per second)."""
+    torso_smoothness: float = 30.0
+    """The same of the translation: a torso sways slowly, what is fast is the head turning on it."""
+    gaze_smoothness: float = 0.3
+    """The same of the gaze."""
+    eyes_smoothness: float = 0.4
+    """The same of lids and brows."""
+    mouth_smoothness: float = 0.3
+    """The same of mouth, jaw, cheeks and nose."""
 
 
 @dataclass(frozen=True)
@@ -138,14 +140,15 @@ def solve_motion(
     clip: Clip, view: View, local: Directions, start: Float[Tensor, "T K"], config: TrackingConfig, *, iterations: int | None = None
 ) -> Float[Tensor, "T K"]:
     """Minimise over the motion, from `start`. Every step that is taken lowers the objective."""
-    state, strengths = start, None
+    state, metric = start, None
     low, high = limits(clip)
     for _ in range(iterations or config.iterations):
         weights = in_chunks(lambda part: facing_weights(view, part, local.normals), state) * landmark_weights()
         data = in_chunks_quadratic(clip, view, local, state, weights, config)
         own = _add(data, priors(clip, state, config))
-        strengths = _smoothness(clip, own.hessian, config) if strengths is None else strengths
-        system = BandedSystem(own.hessian.double().numpy(), _bends(clip, state, strengths), _slopes(clip, strengths))
+        metric = _smoothness_metric(clip, data.hessian, config) if metric is None else metric
+        bends, slopes = _roughness_weights(clip, state, metric)
+        system = BandedSystem(own.hessian.double().numpy(), metric.double().numpy(), bends, slopes)
         before = state.double().numpy()
         gradient = own.gradient.double().numpy() + system.roughness_gradient(before)
         step = system.box_step(gradient, before, low.double().numpy(), high.double().numpy())
@@ -257,36 +260,43 @@ def _rig_weights() -> Tensor:
     return torch.tensor([3.0 if RIG_NAMES[index].startswith(_WEAK) else 1.0 for index in SOLVED])
 
 
-def _smoothness(clip: Clip, hessian: Tensor, config: TrackingConfig) -> Tensor:
-    """Weight of the second differences of each unknown: its setting times what a frame by itself says of it (the median)."""
-    share = torch.full((N_UNKNOWNS,), config.rig_smoothness)
-    for column, index in enumerate(SOLVED):
-        if RIG_NAMES[index].startswith(_FAST):
-            share[column] = config.mouth_smoothness
-    share[ROTATION] = share[TRANSLATION] = config.pose_smoothness
-    share[GAZE] = config.mouth_smoothness
-    # What a frame says of one unknown when all others are unknown too: nodding and moving down look almost the same.
+def _smoothness_metric(clip: Clip, hessian: Tensor, config: TrackingConfig) -> Tensor:
+    """How second differences of the unknowns count together: as the landmarks' motion that they make, in a typical frame.
+
+    With a share s of it, a motion of angular frequency w per frame keeps 1 / (1 + s (2 - 2 cos w)^2) of its size, whatever it is made of
+    (Whittaker 1923).
+    """
     seen = torch.nonzero(clip.evidence)[:, 0]
-    sample = hessian[seen[:: max(1, len(seen) // _SAMPLE)]].double()
-    typical = (1 / torch.linalg.inv(sample).diagonal(dim1=1, dim2=2)).median(0).values.float()
-    return share * typical * (clip.fps / REFERENCE_RATE) ** 4
+    typical = hessian[seen[:: max(1, len(seen) // _SAMPLE)]].mean(0)
+    shares, groups = torch.zeros(N_UNKNOWNS), _groups()
+    settings = (config.pose_smoothness, config.torso_smoothness, config.gaze_smoothness, config.eyes_smoothness, config.mouth_smoothness)
+    for group, share in enumerate(settings):
+        shares[groups == group] = share
+    together = groups[:, None] == groups[None]
+    scale = (shares * (clip.fps / REFERENCE_RATE) ** 4).sqrt()
+    return torch.where(together, typical * scale[:, None] * scale, torch.zeros(()))
 
 
-def _bends(clip: Clip, state: Tensor, strengths: Tensor) -> np.ndarray:
-    """Robust weights of the second difference around each frame; none across cuts."""
-    bends = torch.zeros_like(state)
-    second = (state[2:] - 2 * state[1:-1] + state[:-2]) * (clip.fps / REFERENCE_RATE) ** 2
-    # Rotation and translation each count as a vector, so that a sharp nod also frees what goes with it.
-    knees = torch.full((N_UNKNOWNS,), _KNEES["rig"])
-    knees[ROTATION], knees[TRANSLATION], knees[GAZE] = _KNEES["rotation"], _KNEES["translation"], _KNEES["gaze"]
-    size = second.abs() / knees
-    for group in (ROTATION, TRANSLATION, GAZE):
-        size[:, group] = size[:, group].norm(dim=1, keepdim=True)
-    robust = 1 / (1 + size.square()).sqrt()
+def _groups() -> Tensor:
+    """Unknowns that become rough together: 0 rotation, 1 translation, 2 gaze, 3 eyes and brows, 4 mouth, jaw, nose and cheeks."""
+    groups = torch.full((N_UNKNOWNS,), 4)
+    for column, index in enumerate(SOLVED):
+        if RIG_NAMES[index].startswith(("eye", "brow")):
+            groups[column] = 3
+    groups[ROTATION], groups[TRANSLATION], groups[GAZE] = 0, 1, 2
+    return groups
+
+
+def _roughness_weights(clip: Clip, state: Tensor, metric: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Robust weights of the second difference around each frame, group by group; nothing is smoothed across cuts."""
+    second = (state[2:] - 2 * state[1:-1] + state[:-2]).double()
     together = clip.joined[:-2] & clip.joined[1:-1]
-    bends[1:-1] = strengths * robust * together[:, None]
-    return bends.double().numpy()
-
-
-def _slopes(clip: Clip, strengths: Tensor) -> np.ndarray:
-    return (_TENSION * strengths * clip.joined[:, None]).double().numpy()
+    energy, groups = second * (second @ metric.double()), _groups()
+    bends = torch.zeros(state.shape, dtype=torch.float64)
+    for group in range(5):
+        columns = groups == group
+        size = energy[:, columns].sum(1).clamp_min(0).sqrt()
+        usual = size[together].median() if bool(together.any()) else size.new_zeros(())
+        robust = 1 / (1 + (size / (_KNEE * usual + 1e-6)).square())
+        bends[1:-1, columns] = (robust * together)[:, None]
+    return bends.numpy(), (_TENSION * clip.joined).double().numpy()

@@ -16,10 +16,21 @@ from emohead.channels import RIG_INDEX, RIG_NAMES
 from emohead.head.base import HeadModel
 from emohead.types import Camera, HeadIdentity, HeadMotion
 from recon.anchors import neutral_frames
-from recon.identity_solver import solve_identity
-from recon.motion_model import N_SOLVED, N_UNKNOWNS, SOLVED, Points, View, directions, inner_error, to_motion
-from recon.motion_solver import REFERENCE_FACE, Clip, TrackingConfig, solve_motion
+from recon.identity_solver import LOOSE, solve_identity
 from recon.landmark_head import landmark_points
+from recon.motion_model import (
+    N_SOLVED,
+    N_UNKNOWNS,
+    ROTATION,
+    SOLVED,
+    TRANSLATION,
+    Points,
+    View,
+    directions,
+    found_pivot,
+    inner_error,
+)
+from recon.motion_solver import REFERENCE_FACE, Clip, TrackingConfig, solve_motion
 from recon.types import FaceLandmarks, Footage, TrackedSequence
 
 __all__ = ["Points", "TrackingConfig", "smooth_offset_basis", "track", "track_footage", "track_motion"]
@@ -99,12 +110,13 @@ def track(
     anchors = neutral_frames(landmarks, training=training, most=config.anchor_frames)
     clip = _clip(landmarks, anchors, training, fps)
     mean = HeadIdentity(torch.zeros(n_shape), torch.zeros(offset_basis.shape[0], 3))
-    view = View(points, mean, camera, _unit(landmarks, training))
+    view = View(points, mean, camera, _unit(landmarks, training), torch.zeros(3))
     chosen = _spread(clip.evidence & training, anchors, config.identity_frames)
     solved = solve_identity(_apart(clip, chosen, anchors), view, config, offset_basis=offset_basis, n_shape=n_shape)
     if progress:
         progress(0.4, "following the head")
-    return _follow(clip, solved.view, training, config, progress)
+    pivot = found_pivot(solved.state[:, ROTATION], solved.state[:, TRANSLATION])
+    return _follow(clip, replace(solved.view, pivot=pivot), training, config, progress)
 
 
 def track_motion(
@@ -133,8 +145,9 @@ def track_motion(
     config = config or TrackingConfig()
     training = torch.ones_like(landmarks.found) if training is None else training
     anchors = neutral_frames(landmarks, training=training, most=config.anchor_frames)
-    view = View(points, identity, camera, _unit(landmarks, training))
-    return _follow(_clip(landmarks, anchors, training, fps), view, training, config, progress)
+    view = View(points, identity, camera, _unit(landmarks, training), torch.zeros(3))
+    clip = _clip(landmarks, anchors, training, fps)
+    return _follow(clip, _with_pivot(clip, view, training, anchors, config), training, config, progress)
 
 
 def smooth_offset_basis(
@@ -149,6 +162,15 @@ def smooth_offset_basis(
     """
     weights = torch.exp(-torch.cdist(vertices, landmarks).square() / radius**2)
     return weights / (weights.sum(1, keepdim=True) + 0.3)
+
+
+def _with_pivot(clip: Clip, view: View, training: Tensor, anchors: Tensor, config: TrackingConfig) -> View:
+    """The view with its neck's pivot, told by frames that are solved each for itself."""
+    part = _apart(clip, _spread(clip.evidence & training, anchors, config.identity_frames), anchors)
+    start = torch.zeros(len(part.target), N_UNKNOWNS)
+    loose = replace(config, translation_prior=LOOSE, huber=20.0)
+    state = solve_motion(part, view, directions(view.points, view.identity), start, loose, iterations=6)
+    return replace(view, pivot=found_pivot(state[:, ROTATION], state[:, TRANSLATION]))
 
 
 def _clip(landmarks: FaceLandmarks, anchors: Tensor, training: Tensor, fps: float) -> Clip:
@@ -202,7 +224,7 @@ def _follow(clip: Clip, view: View, training: Tensor, config: TrackingConfig, pr
     pixels = torch.cat([view.pixels(part) for part in state.split(STRETCH)])
     error = inner_error(pixels, clip.target, clip.evidence)
     log.info("motion of %d frames: inner landmarks %.2f px", len(state), float(error.nanmean()))
-    motion = to_motion(state, clip.fps)
+    motion = view.motion(state, clip.fps)
     motion = replace(motion, rig=_closed_when_closed(motion.rig, training & clip.evidence))
     return TrackedSequence(clip.fps, view.camera, view.identity, motion, torch.nan_to_num(torch.exp(-error / 4.0)))
 
