@@ -3,11 +3,14 @@
 IMAGE mode is used on purpose: VIDEO mode smooths, which delays every mouth movement by a frame and flattens short ones.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from emohead import assets
@@ -35,36 +38,101 @@ IRISES = tuple(range(468, 478))
 """Named subsets of the 478 points. The oval slides over the skin when the head turns: trust it little."""
 
 
-def detect_landmarks(images: Iterable[UInt8[Tensor, "H W 3"]]) -> FaceLandmarks:
+@dataclass(frozen=True)
+class Face:
+    """One face in one picture."""
+
+    points: Float[Tensor, "478 2"]
+    """MediaPipe's 478 points in pixels."""
+    scores: Float[Tensor, " R"]
+    """The landmarker's own estimate 0..1 of the rig channels."""
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """Left, top, right, bottom of the face's points, pixels."""
+        low, high = self.points.amin(0).tolist(), self.points.amax(0).tolist()
+        return low[0], low[1], high[0], high[1]
+
+
+class FaceDetector(Protocol):
+    """Finds faces in one picture. Another tracker is another class with this one method."""
+
+    def __call__(self, image: UInt8[Tensor, "H W 3"]) -> list[Face]:
+        """The faces in a picture, in no order."""
+        ...
+
+
+class MediaPipeDetector:
+    """MediaPipe's FaceLandmarker, one picture at a time."""
+
+    def __init__(self, *, most: int = 1):
+        """Load the network; it finds at most `most` faces.
+
+        Raises:
+            InputError: the model file is not on the asset path.
+            ResourceError: the `recon` extra is not installed.
+        """
+        try:
+            import mediapipe
+            from mediapipe.tasks.python import BaseOptions, vision
+        except ImportError as error:
+            raise ResourceError(
+                "face landmarks need the package mediapipe, which is not installed; pip install 'emohead[recon]'"
+            ) from error
+        options = vision.FaceLandmarkerOptions(
+            base_options=BaseOptions(model_asset_path=str(assets.find(MODEL_FILE))),
+            output_face_blendshapes=True,
+            running_mode=vision.RunningMode.IMAGE,
+            num_faces=most,
+        )
+        self._wrap = lambda pixels: mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
+        self._landmarker = vision.FaceLandmarker.create_from_options(options)
+
+    def __call__(self, image: UInt8[Tensor, "H W 3"]) -> list[Face]:
+        """The faces in a picture."""
+        height, width = image.shape[:2]
+        found = self._landmarker.detect(self._wrap(np.ascontiguousarray(image.numpy())))
+        pairs = zip(found.face_landmarks, found.face_blendshapes, strict=True)
+        return [Face(_points(points, width, height), _scores(scores)) for points, scores in pairs]
+
+    def close(self) -> None:
+        """Free the network; left to the end of the process, MediaPipe complains."""
+        self._landmarker.close()
+
+
+def detect_landmarks(images: Iterable[UInt8[Tensor, "H W 3"]], *, detector: FaceDetector | None = None) -> FaceLandmarks:
     """The landmarks and blendshape scores of the most prominent face in each image.
 
     Raises:
         InputError: the model file is not on the asset path, or no image shows a face.
         ResourceError: the `recon` extra is not installed.
     """
+    with opened(detector, most=1) as find:
+        faces = [next(iter(find(image)), None) for image in images]
+    if not any(faces):
+        raise InputError(f"no face was found in any of {len(faces)} frames; give a clip that shows one face from the front")
+    return stacked(faces)
+
+
+@contextmanager
+def opened(detector: FaceDetector | None, *, most: int) -> Iterator[FaceDetector]:
+    """The given detector, or MediaPipe's for as long as it is needed."""
+    if detector is not None:
+        yield detector
+        return
+    own = MediaPipeDetector(most=most)
     try:
-        import mediapipe
-        from mediapipe.tasks.python import BaseOptions, vision
-    except ImportError as error:
-        raise ResourceError("face landmarks need the package mediapipe, which is not installed; pip install 'emohead[recon]'") from error
-    options = vision.FaceLandmarkerOptions(
-        base_options=BaseOptions(model_asset_path=str(assets.find(MODEL_FILE))),
-        output_face_blendshapes=True,
-        running_mode=vision.RunningMode.IMAGE,
-        num_faces=1,
+        yield own
+    finally:
+        own.close()
+
+
+def stacked(faces: Sequence[Face | None]) -> FaceLandmarks:
+    """One face per frame as one table; frames without a face are NaN."""
+    nothing = Face(torch.full((N_POINTS, 2), torch.nan), torch.full((N_RIG,), torch.nan))
+    return FaceLandmarks(
+        torch.stack([(face or nothing).points for face in faces]), torch.stack([(face or nothing).scores for face in faces])
     )
-    points, scores = [], []
-    with vision.FaceLandmarker.create_from_options(options) as landmarker:
-        for image in images:
-            height, width = image.shape[:2]
-            picture = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(image.numpy()))
-            found = landmarker.detect(picture)
-            points.append(_points(found.face_landmarks, width, height))
-            scores.append(_scores(found.face_blendshapes))
-    landmarks = FaceLandmarks(torch.from_numpy(np.stack(points)), torch.from_numpy(np.stack(scores)))
-    if not bool(landmarks.found.any()):
-        raise InputError(f"no face was found in any of {len(points)} frames; give a clip that shows one face from the front")
-    return landmarks
 
 
 def crop_box(points: torch.Tensor, width: int, height: int, *, margin: float = 0.12) -> tuple[slice, slice]:
@@ -88,17 +156,13 @@ def feature_boxes(points: torch.Tensor, width: int, height: int) -> tuple[tuple[
     return tuple(boxes)
 
 
-def _points(faces: list, width: int, height: int) -> np.ndarray:
-    if not faces:
-        return np.full((N_POINTS, 2), np.nan, np.float32)
-    return np.array([(point.x * width, point.y * height) for point in faces[0]], np.float32)
+def _points(points: list, width: int, height: int) -> Tensor:
+    return torch.tensor([(point.x * width, point.y * height) for point in points])
 
 
-def _scores(faces: list) -> np.ndarray:
-    if not faces:
-        return np.full(N_RIG, np.nan, np.float32)
-    scores = np.zeros(N_RIG, np.float32)
-    for category in faces[0]:
+def _scores(categories: list) -> Tensor:
+    scores = torch.zeros(N_RIG)
+    for category in categories:
         if category.category_name in RIG_INDEX:  # the landmarker also has "_neutral", which is no rig channel
             scores[RIG_INDEX[category.category_name]] = category.score
     return scores

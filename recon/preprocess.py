@@ -1,0 +1,299 @@
+"""Any common video -> `Footage`: upright, at a constant rate, cropped around one person, with landmarks of every frame.
+
+The video is read twice, a frame at a time: once for faces, once for the pictures that are kept. Memory does not grow with its length.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from emohead.errors import InputError
+from emohead.media import probe, read_video
+from emohead.types import Camera
+from recon.landmarks import EYES, LIPS, Face, FaceDetector, opened, stacked
+from recon.matte import Segmenter, SelfieSegmenter
+from recon.people import Person, choose_person
+from recon.types import FaceLandmarks, Footage, FrameSet
+
+Progress = Callable[[float, str], None]
+"""Told the share done, 0..1, and what is going on."""
+
+MAX_RATE = 30.0
+"""Frames per second; faster clips are thinned."""
+MIN_RATE, MIN_FRAMES = 5.0, 2
+MIN_FACE = 64
+"""Pixels: side of the smallest face that can be reconstructed."""
+MIN_FOUND = 0.2
+"""Share of the frames that must show the face."""
+MAX_HELD_OUT = 150
+_MANY_FACES = 3
+_FOCAL = 2.3
+"""Focal length of a close-up in units of its side: a guess, for one still camera cannot tell it from a clip."""
+_WIDE_FOCAL = 1.1
+"""The least focal length in units of the full picture's longer side (a phone's wide lens)."""
+_DISTANCE = 0.6
+_CROP_FACES = 2.6
+"""Side of the crop in faces: head and shoulders."""
+_DARK, _BRIGHT, _BLURRED = 25.0, 240.0, 12.0
+"""Mean luminance (0..255) and mean squared Laplacian of a face below or above which a frame is not used."""
+_CUT = 40.0
+"""Mean absolute difference (0..255) of two neighbouring thumbnails that makes a cut."""
+_SIDEWAYS = 0.75
+
+
+@dataclass(frozen=True)
+class FootageSettings:
+    """How a clip is read."""
+
+    size: int = 512
+    """Largest side of the pictures, pixels."""
+    hold_out: float = 0.1
+    """The last share of the frames trains nothing and is scored; 0 for none."""
+    face: int | None = None
+    """Which person, 1 for the one seen most and largest; None chooses that one and says so."""
+    max_pictures: int = 600
+    """At most this many training pictures are kept, those that differ most."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What the first reading finds in one frame."""
+
+    faces: list[Face]
+    thumbnail: Float[Tensor, "18 32"]
+    luminance: list[float]
+    sharpness: list[float]
+
+
+def read_footage(
+    path: Path,
+    *,
+    settings: FootageSettings | None = None,
+    detector: FaceDetector | None = None,
+    segmenter: Segmenter | None = None,
+    progress: Progress | None = None,
+) -> Footage:
+    """Read a clip of a person.
+
+    Args:
+        path: a video file.
+        settings: size, split, person.
+        detector: finds faces; None takes MediaPipe's.
+        segmenter: tells the person from the background; None takes MediaPipe's.
+        progress: told the share done.
+
+    Raises:
+        InputError: not a readable video, too few frames, no face, a face that is too small, too dark or hardly there.
+    """
+    settings = settings or FootageSettings()
+    fps, expected = _rate(path)
+    looks, shape = [], (0, 0)
+    with opened(detector, most=_MANY_FACES) as find:
+        for frame in read_video(path, fps=fps):
+            shape = (frame.rgb.shape[0], frame.rgb.shape[1])
+            looks.append(_look(frame.rgb, find))
+            if progress:
+                progress(min(0.7, 0.7 * len(looks) / max(1, expected)), "finding the face")
+    if len(looks) < MIN_FRAMES:
+        raise InputError(f"{path}: a single picture, not a clip; give it as a .png or .jpg for an avatar from one picture")
+    person, notes = choose_person([look.faces for look in looks], face=settings.face, path=path)
+    faces, bad = _usable(person, looks)
+    notes += bad + _cut_notes(looks, fps)
+    landmarks = stacked(faces)
+    _check_faces(path, landmarks, fps, notes)
+    held_out = torch.arange(len(looks)) >= len(looks) - round(settings.hold_out * len(looks))
+    box, side = _crop(landmarks, shape, settings.size)
+    landmarks = FaceLandmarks((landmarks.points - torch.tensor(box[:2], dtype=torch.float32)) * (side / box[2]), landmarks.scores)
+    chosen = _chosen(landmarks, held_out, settings.max_pictures)
+    if progress:
+        progress(0.7, "cutting out the person")
+    frames = _pictures(path, fps, chosen, box, side, segmenter or SelfieSegmenter(), progress)
+    frames = FrameSet(fps, *frames, chosen, held_out[chosen])
+    return Footage(frames, landmarks, held_out, _camera(box, side, shape), tuple(notes))
+
+
+def _rate(path: Path) -> tuple[float, int]:
+    info = probe(path)
+    if info.video_codec is None:
+        raise InputError(f"{path}: no moving pictures in it; give a video of a person")
+    stored = info.fps or 25.0
+    if stored < MIN_RATE:
+        raise InputError(f"{path}: {stored:g} frames per second are too few to follow a face; film at 25 or more")
+    fps = stored / math.ceil(stored / MAX_RATE - 1e-3)
+    return fps, round((info.video_duration or info.duration or 0.0) * fps)
+
+
+def _look(image: UInt8[Tensor, "H W 3"], detector: FaceDetector) -> _Look:
+    faces = detector(image)
+    grey = image.float().mean(-1)
+    thumbnail = torch.nn.functional.interpolate(grey[None, None], (18, 32), mode="area")[0, 0]
+    crops = [_face_crop(grey, face) for face in faces]
+    return _Look(faces, thumbnail, [float(crop.mean()) for crop in crops], [_sharpness(crop) for crop in crops])
+
+
+def _face_crop(grey: Tensor, face: Face) -> Tensor:
+    left, top, right, bottom = (round(value) for value in face.box)
+    crop = grey[max(0, top) : max(1, bottom), max(0, left) : max(1, right)]
+    if crop.numel() == 0:
+        return grey.new_zeros(64, 64)
+    return torch.nn.functional.interpolate(crop[None, None], (64, 64), mode="area")[0, 0]
+
+
+def _sharpness(crop: Tensor) -> float:
+    laplacian = 4 * crop[1:-1, 1:-1] - crop[:-2, 1:-1] - crop[2:, 1:-1] - crop[1:-1, :-2] - crop[1:-1, 2:]
+    return float(laplacian.square().mean())
+
+
+def _usable(person: Person, looks: list[_Look]) -> tuple[list[Face | None], list[str]]:
+    """The person's face in each frame, None where it cannot be used, and why."""
+    faces: list[Face | None] = []
+    reasons: dict[str, list[int]] = {}
+    for number, (which, look) in enumerate(zip(person.which, looks, strict=True)):
+        reason = None
+        if which is None:
+            reason = "no face"
+        elif look.luminance[which] < _DARK:
+            reason = "too dark"
+        elif look.luminance[which] > _BRIGHT:
+            reason = "over-exposed"
+        elif look.sharpness[which] < _BLURRED:
+            reason = "blurred"
+        faces.append(look.faces[which] if which is not None and reason is None else None)
+        if reason:
+            reasons.setdefault(reason, []).append(number)
+    return faces, [f"{len(frames)} frames left out ({reason}): {_spans(frames)}" for reason, frames in reasons.items()]
+
+
+def _spans(frames: list[int], *, most: int = 6) -> str:
+    """Runs of frame numbers: 3-9, 40."""
+    runs: list[list[int]] = []
+    for frame in frames:
+        if runs and frame == runs[-1][1] + 1:
+            runs[-1][1] = frame
+        else:
+            runs.append([frame, frame])
+    words = [f"{first}-{last}" if last > first else str(first) for first, last in runs[:most]]
+    return ", ".join(words) + (f" and {len(runs) - most} more stretches" if len(runs) > most else "")
+
+
+def _cut_notes(looks: list[_Look], fps: float) -> list[str]:
+    jumps = [float((after.thumbnail - before.thumbnail).abs().mean()) for before, after in itertools.pairwise(looks)]
+    cuts = [number + 1 for number, jump in enumerate(jumps) if jump > _CUT]
+    if not cuts:
+        return []
+    return [
+        f"{len(cuts)} cuts found, at {', '.join(f'{cut / fps:.1f} s' for cut in cuts[:6])}; one shot without cuts gives a better avatar"
+    ]
+
+
+def _check_faces(path: Path, landmarks: FaceLandmarks, fps: float, notes: list[str]) -> None:
+    share = float(landmarks.found.float().mean())
+    if share == 0:
+        why = f" ({notes[0]})" if notes else ""
+        raise InputError(
+            f"{path}: no face that can be used in any of {len(landmarks.found)} frames{why}; film one face from the front, in even light"
+        )
+    if share < MIN_FOUND:
+        gaps = _spans(torch.nonzero(~landmarks.found)[:, 0].tolist())
+        raise InputError(f"{path}: a face in only {share:.0%} of the frames (none in {gaps}); cut the clip to where the person is seen")
+    seen = landmarks.points[landmarks.found]
+    size = float((seen.amax(1) - seen.amin(1)).amax(1).median())
+    if size < MIN_FACE:
+        raise InputError(f"{path}: the face is only {size:.0f} pixels high; film closer, so that it has at least {MIN_FACE} (better 200)")
+    if float(sideways(seen).abs().median()) > _SIDEWAYS:
+        notes.append("the face is seen from the side only; the other half will be invented")
+    spread = (seen - seen.mean(1, keepdim=True)).std(0, correction=0).amax() / size
+    if float(spread) < 0.004:
+        notes.append("nothing moves: a still picture; expressions will be those of the generic head")
+
+
+def sideways(points: Float[Tensor, "T 478 2"]) -> Float[Tensor, " T"]:
+    """How far a face is turned, -1..1: where the nose tip is between the face's outer edges."""
+    left, right, nose = points[:, 454, 0], points[:, 234, 0], points[:, 1, 0]
+    return (2 * nose - left - right) / (left - right).abs().clamp_min(1.0)
+
+
+def _crop(landmarks: FaceLandmarks, shape: tuple[int, int], size: int) -> tuple[tuple[int, int, int], int]:
+    """The square (left, top, side) around head and shoulders in all frames, and the side it is resized to."""
+    height, width = shape
+    seen = landmarks.points[landmarks.found]
+    low, high = seen.amin(1), seen.amax(1)
+    face = float((high - low).amax(1).median())
+    lowest, highest = low.quantile(0.02, dim=0), high.quantile(0.98, dim=0)
+    reach = float((highest - lowest).amax()) + 1.2 * face
+    side = min(int(max(_CROP_FACES * face, reach)), height, width)
+    if min(height, width) < 1.35 * side:
+        side = min(height, width)
+    side = max(16, side // 16 * 16)
+    centre = (lowest + highest) / 2 + torch.tensor([0.0, 0.1 * face])
+    left = int(max(0, min(width - side, round(float(centre[0]) - side / 2))))
+    top = int(max(0, min(height - side, round(float(centre[1]) - side / 2))))
+    return (left, top, side), min(side, size // 16 * 16)
+
+
+def _camera(box: tuple[int, int, int], side: int, shape: tuple[int, int]) -> Camera:
+    """A level camera before the head; tracking finds its place. The focal length is a guess and stays one."""
+    scale = side / box[2]
+    focal = max(_FOCAL * box[2], _WIDE_FOCAL * max(shape)) * scale
+    centre = [(shape[1] / 2 - box[0]) * scale, (shape[0] / 2 - box[1]) * scale]
+    intrinsics = torch.tensor([[focal, 0.0, centre[0]], [0.0, focal, centre[1]], [0.0, 0.0, 1.0]])
+    world_to_camera = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))
+    world_to_camera[2, 3] = _DISTANCE
+    return Camera(world_to_camera[None], intrinsics[None], side, side)
+
+
+def _chosen(landmarks: FaceLandmarks, held_out: Bool[Tensor, " T"], most: int) -> Tensor:
+    """Which frames keep their picture: training ones that differ most, held-out ones at even distances."""
+    training = torch.nonzero(~held_out & landmarks.found)[:, 0]
+    scored = torch.nonzero(held_out & landmarks.found)[:, 0]
+    if len(training) == 0:
+        raise InputError("no face that can be used outside the held-out frames; give a longer clip or --hold-out 0")
+    if len(training) > most:
+        training = training[_farthest(landmarks.points[training][:, list(EYES + LIPS)].flatten(1), most)]
+    if len(scored) > MAX_HELD_OUT:
+        scored = scored[torch.linspace(0, len(scored) - 1, MAX_HELD_OUT).round().long()]
+    return torch.cat([training, scored]).sort().values
+
+
+def _farthest(features: Float[Tensor, "n d"], count: int) -> Tensor:
+    """Greedy farthest-point sampling (Gonzalez 1985), from the first row."""
+    chosen, distance = [0], (features - features[0]).square().sum(1)
+    while len(chosen) < count:
+        chosen.append(int(distance.argmax()))
+        distance = torch.minimum(distance, (features - features[chosen[-1]]).square().sum(1))
+    return torch.tensor(chosen)
+
+
+def _pictures(
+    path: Path, fps: float, chosen: Tensor, box: tuple[int, int, int], side: int, segmenter: Segmenter, progress: Progress | None
+) -> tuple[Tensor, Tensor]:
+    images = torch.empty(len(chosen), side, side, 3, dtype=torch.uint8)
+    mattes = torch.empty(len(chosen), side, side, dtype=torch.uint8)
+    wanted: Iterator[int] = iter(chosen.tolist())
+    next_wanted, count = next(wanted, None), 0
+    for number, frame in enumerate(read_video(path, fps=fps)):
+        if number != next_wanted:
+            continue
+        images[count] = _resized(frame.rgb[box[1] : box[1] + box[2], box[0] : box[0] + box[2]], side)
+        mattes[count] = segmenter(images[count])
+        count, next_wanted = count + 1, next(wanted, None)
+        if progress:
+            progress(0.7 + 0.3 * count / len(chosen), "cutting out the person")
+        if next_wanted is None:
+            break
+    return images, mattes
+
+
+def _resized(image: UInt8[Tensor, "h w 3"], side: int) -> UInt8[Tensor, "H W 3"]:
+    if image.shape[0] == side:
+        return image
+    planes = image.float().permute(2, 0, 1)[None]
+    return (
+        torch.nn.functional.interpolate(planes, (side, side), mode="bilinear", antialias=True)[0].permute(1, 2, 0).round().to(torch.uint8)
+    )
