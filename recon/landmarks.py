@@ -6,7 +6,7 @@ IMAGE mode is used on purpose: VIDEO mode smooths, which delays every mouth move
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -54,6 +54,7 @@ class Face:
         return low[0], low[1], high[0], high[1]
 
 
+@runtime_checkable
 class FaceDetector(Protocol):
     """Finds faces in one picture. Another tracker is another class with this one method."""
 

@@ -1,6 +1,6 @@
 """Where the person is in a picture: a segmenter's coarse coverage, made to follow the picture's own edges."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ _CERTAIN = (0.15, 0.9)
 """Coverage at or beyond which a pixel is wholly background, or wholly the person."""
 
 
+@runtime_checkable
 class Segmenter(Protocol):
     """Tells the person from the background. Another network is another class with this one method."""
 
