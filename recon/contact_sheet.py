@@ -16,6 +16,9 @@ from recon.scores import Box
 Picture = UInt8[Tensor, "H W 3"]
 ERROR_GAIN = 4
 """How much the error pictures exaggerate."""
+_GAP = 4
+"""White pixels between pictures."""
+_BORDER = ((0, _GAP), (0, _GAP), (0, 0))
 
 
 def write_sheet(rows: Sequence[Sequence[Picture]], path: Path, *, shrink: int = 1) -> None:
@@ -31,7 +34,7 @@ def write_sheet(rows: Sequence[Sequence[Picture]], path: Path, *, shrink: int = 
     """
     if not any(rows):
         raise InputError(f"contact sheet {path.name}: there is no picture to show")
-    lines = [np.concatenate([picture.numpy() for picture in row], 1) for row in rows if row]
+    lines = [np.concatenate([np.pad(picture.numpy(), _BORDER, constant_values=255) for picture in row], 1) for row in rows if row]
     sheet = np.full((sum(line.shape[0] for line in lines), max(line.shape[1] for line in lines), 3), 255, np.uint8)
     top = 0
     for line in lines:
@@ -47,7 +50,7 @@ def error_picture(drawn: Picture, truth: Picture) -> Picture:
     return ((drawn.int() - truth.int()).abs() * ERROR_GAIN).clamp(max=255).to(torch.uint8)
 
 
-def crop(picture: Picture, box: Box, *, height: int, width: int, zoom: float = 1.0) -> Picture:
+def crop(picture: Picture, box: Box, *, height: int, width: int, zoom: float = 1.0) -> UInt8[Tensor, "h w 3"]:
     """A cut of fixed size around the middle of `box`, magnified `zoom` times before cutting; beyond the picture it is white.
 
     Args:

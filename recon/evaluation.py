@@ -5,7 +5,7 @@ compared over the avatar's flat background. Scores are means over at most `most_
 """
 
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -137,7 +137,7 @@ def evaluate(
         _tell(progress, 0.6 * count / len(chosen), "drawing held-out frames")
         samples.append(test.sample(row, test.motion_of(row), measures))
     scores = [sample.score for sample in samples]
-    figures: Figures = {"gaussians": subject.renderer.avatar.n_gaussians, "clip_frames": len(footage.held_out)}
+    figures: Figures = {"gaussians": subject.renderer.avatar.n_gaussians, "footage_frames": len(footage.held_out)}
     figures |= mean_scores(scores, prefix, networks=NETWORKS)
     figures["scored_frames_without_face"] = test.without_face
     if prefix == "held_out":
@@ -177,8 +177,22 @@ class Test:
 
     def truth(self, picture: int) -> Picture:
         """One picture of the clip over the avatar's background."""
-        one = _pictures(self.footage.frames, slice(picture, picture + 1))
-        return over_flat_background(one, self.plate, self.subject.renderer.avatar.background.cpu())[0]
+        return self._over_background(picture, 1)
+
+    def sparse(self, picture: int) -> Float[Tensor, " p"]:
+        """Every fourth row and column of the same, as one row: enough to tell which pictures are alike."""
+        return self._over_background(picture, 4).float().flatten()
+
+    def _over_background(self, picture: int, stride: int) -> Picture:
+        frames, chosen, thin = self.footage.frames, slice(picture, picture + 1), slice(None, None, stride)
+        one = FrameSet(
+            frames.fps,
+            frames.images[chosen, thin, thin],
+            frames.mattes[chosen, thin, thin],
+            frames.index[chosen],
+            frames.held_out[chosen],
+        )
+        return over_flat_background(one, self.plate[thin, thin], self.subject.renderer.avatar.background.cpu())[0]
 
     def motion_of(self, picture: int) -> HeadMotion:
         """What the landmarks of that frame say the head does."""
@@ -207,11 +221,12 @@ def _against_training(test: Test, chosen: list[int], figures: Figures, config: E
     result = mean_scores(trained, "train")
     for key in ("full_psnr_db", "face_psnr_db"):
         result[f"gap_{key}"] = round(result[f"train_{key}"] - figures[f"held_out_{key}"], 4)  # type: ignore[operator]
-    small = torch.stack([_small(test.truth(picture)) for picture in frames.training])
+    small = {picture: test.sparse(picture) for picture in [*frames.training, *chosen]}
+    training = torch.stack([small[picture] for picture in frames.training])
     oracle = []
     for picture in chosen:
         truth = test.truth(picture)
-        nearest = int(torch.cdist(_small(truth)[None], small).argmin())
+        nearest = int(torch.cdist(small[picture][None], training).argmin())
         copied = test.truth(frames.training[nearest])
         oracle.append(score_picture(copied.float() / 255.0, truth.float() / 255.0, test.face(picture)))
     return result | mean_scores(oracle, "oracle")
@@ -260,16 +275,6 @@ def _check_fit(subject: Subject, footage: Footage, tracked: TrackedSequence) -> 
             f"the face of this clip is not the avatar's: its landmarks are off by {100 * error:.0f} % of the face; "
             "give the clip the avatar was made from, and others as --cross"
         )
-
-
-def _pictures(frames: FrameSet, chosen: slice) -> FrameSet:
-    per_picture = [field.name for field in fields(FrameSet) if field.name != "fps"]
-    return replace(frames, **{name: getattr(frames, name)[chosen] for name in per_picture})
-
-
-def _small(picture: Picture) -> Float[Tensor, " p"]:
-    """A quarter of the size, as one row."""
-    return torch.nn.functional.avg_pool2d(picture.float().permute(2, 0, 1)[None], 4).flatten()
 
 
 def _tell(progress: Progress | None, share: float, text: str) -> None:

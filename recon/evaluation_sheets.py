@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
 
 from recon.contact_sheet import Picture, crop, error_picture, write_sheet
 from recon.cross_reenactment import CrossScores
@@ -15,9 +17,9 @@ from recon.types import FaceLandmarks
 
 COLUMNS = 8
 _FACE = 256
-_FEATURES = {"eyes": (120, 360), "mouths": (200, 360)}
-"""Height and width (pixels) of the magnified crops."""
-_ZOOM = 3.0
+_FEATURES = ("eyes", "mouths")
+"""The boxes of `feature_boxes`, in its order."""
+_ZOOM = 3
 
 
 def write_evaluation_sheets(evaluation: Evaluation, landmarks: FaceLandmarks, folder: Path) -> list[Path]:
@@ -38,11 +40,14 @@ def write_evaluation_sheets(evaluation: Evaluation, landmarks: FaceLandmarks, fo
     write_sheet(_with_errors(even), files[0], shrink=2)
     write_sheet(_with_errors(worst), files[1], shrink=2)
     write_sheet(_pairs([_face(sample) for sample in [*even, *worst]]), files[2])
-    for number, (height, width) in enumerate(_FEATURES.values()):
-        cuts = []
-        for sample in [*even, *worst]:
-            box = feature_boxes(landmarks.points[sample.score.frame], sample.truth.shape[1], sample.truth.shape[0])[number]
-            cuts.append(tuple(crop(picture, box, height=height, width=width, zoom=_ZOOM) for picture in (sample.truth, sample.drawn)))
+    for number in range(len(_FEATURES)):
+        shown = [*even, *worst]
+        boxes = [feature_boxes(landmarks.points[s.score.frame], s.truth.shape[1], s.truth.shape[0])[number] for s in shown]
+        height, width = (_ZOOM * max(box[side].stop - box[side].start for box in boxes) for side in (0, 1))
+        cuts = [
+            tuple(crop(picture, box, height=height, width=width, zoom=float(_ZOOM)) for picture in (sample.truth, sample.drawn))
+            for sample, box in zip(shown, boxes, strict=True)
+        ]
         write_sheet(_pairs(cuts), files[3 + number])
     return files
 
@@ -88,6 +93,6 @@ def _face(sample: Sample) -> tuple[Picture, ...]:
     return tuple(crop(picture, sample.face, height=_FACE, width=_FACE, zoom=_FACE / size) for picture in pictures)
 
 
-def _square(picture: Picture) -> Picture:
+def _square(picture: Picture) -> UInt8[Tensor, "h w 3"]:
     small = torch.nn.functional.interpolate(picture.permute(2, 0, 1)[None].float(), (_FACE, _FACE), mode="area")
     return small[0].permute(1, 2, 0).round().to(torch.uint8)

@@ -23,7 +23,7 @@ from recon.types import FaceLandmarks, Footage, TrackedSequence
 
 RUN = 60
 """Consecutive frames that tell how much a drawn face trembles."""
-_REFERENCE = 150
+_REFERENCE = 60
 """Training frames that the tracker is calibrated on."""
 MEASURES = ("mouth_opening", "smile_width", "brow_height")
 

@@ -14,6 +14,8 @@ Box = tuple[slice, slice]
 """Rows and columns of a picture."""
 Figures = dict[str, float | int | str | None]
 """A flat table of results, ready for JSON; None where something could not be measured."""
+EQUAL_DB = 100.0
+"""What pictures that are equal to the last bit count for: a mean with an infinite value would say nothing."""
 KEYS = ("full_psnr_db", "full_ssim", "face_psnr_db", "face_ssim")
 
 
@@ -43,9 +45,9 @@ def score_picture(
     distances = tuple(measure(drawn, truth) if measure else None for measure in perceptual)
     return PictureScore(
         frame,
-        float(psnr(drawn, truth)),
+        min(EQUAL_DB, float(psnr(drawn, truth))),
         float(ssim(drawn, truth)),
-        float(psnr(drawn[face], truth[face])),
+        min(EQUAL_DB, float(psnr(drawn[face], truth[face]))),
         float(ssim(drawn[face], truth[face])),
         distances,
     )

@@ -48,13 +48,14 @@ def tail(n_frames: int, count: int) -> Bool[Tensor, " T"]:
     return torch.arange(n_frames) >= n_frames - count
 
 
-def read_clip(source: Path, *, split: str, size: int, progress: Progress | None = None) -> Footage:
+def read_clip(source: Path, *, split: str, size: int, face: int | None = None, progress: Progress | None = None) -> Footage:
     """A clip to measure on, from a video file, or from a capture folder with its true matte.
 
     Args:
         source: the video or folder.
         split: a name of `HELD_OUT`.
         size: side of the pictures in pixels.
+        face: which person of a video, 1 for the one seen most and largest; None chooses that one.
         progress: told the share done.
 
     Raises:
@@ -62,15 +63,16 @@ def read_clip(source: Path, *, split: str, size: int, progress: Progress | None 
     """
     if source.is_dir():
         return _read_folder(source, split, progress)
-    from recon.preprocess import read_footage
+    from recon.preprocess import MAX_RATE, FootageSettings, read_footage
 
     info = probe(source)
     if not info.fps:
-        raise InputError(f"{source}: there are no moving pictures in it; give a video")
-    n_frames = info.n_frames or round((info.video_duration or info.duration) * info.fps)
-    # A share that means this count, whatever rate the clip is read at.
-    share = held_out_count(split, n_frames, info.fps) / n_frames if n_frames else 0.0
-    return read_footage(source, size=size, hold_out=share, progress=progress)
+        raise InputError(f"{source}: no moving pictures in it; give a video of a person")
+    # Fast clips are thinned when they are read, and a split counts the frames that are left.
+    fps = info.fps / math.ceil(info.fps / MAX_RATE - 1e-3)
+    n_frames = max(1, round((info.video_duration or info.duration) * fps))
+    share = held_out_count(split, n_frames, fps) / n_frames
+    return read_footage(source, settings=FootageSettings(size=size, hold_out=share, face=face), progress=progress)
 
 
 def _read_folder(folder: Path, split: str, progress: Progress | None) -> Footage:

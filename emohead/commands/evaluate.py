@@ -39,6 +39,8 @@ class Evaluate(Command):
     """photometric adds a row in which each test frame's motion is refined on its own pixels; such a row peeks."""
     gaze: Literal["pictures", "landmarks"] = "pictures"
     """Where the meaning of the eye landmarks comes from: learned from the eyes in training pictures, or taken as they are."""
+    face: int | None = None
+    """Which person of the clip, 1 for the one seen most and largest; as when the avatar was made."""
     novel: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Capture folder with novel.json: also score what other cameras see."""
     cross: Annotated[Path | None, tyro.conf.arg(metavar="VIDEO")] = None
@@ -72,7 +74,8 @@ class Evaluate(Command):
 
             subject = Subject.load(self.avatar, device=self.device)
             camera = subject.renderer.avatar.camera
-            footage = read_clip(self.video, split=self.split, size=max(camera.width, camera.height), progress=_within(tell, 0.0, 0.3))
+            size = max(camera.width, camera.height)
+            footage = read_clip(self.video, split=self.split, size=size, face=self.face, progress=_within(tell, 0.0, 0.3))
             tell(0.3, "following the head")
             tracked = follow(subject, footage, eyes=self.gaze == "pictures")
             evaluation = evaluate(subject, footage, tracked, config=EvaluationConfig(driver=self.driver), progress=_within(tell, 0.35, 0.8))

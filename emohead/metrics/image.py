@@ -56,10 +56,16 @@ def ssim_window() -> list[float]:
 
 
 def _blurred(image: Tensor, padding: int) -> Tensor:
-    window = torch.tensor(ssim_window(), dtype=image.dtype, device=image.device)
-    planes = image.permute(2, 0, 1)[:, None]  # [3, 1, H, W]
-    rows = torch.nn.functional.conv2d(planes, window.view(1, 1, 1, -1), padding=(0, padding))
-    return torch.nn.functional.conv2d(rows, window.view(1, 1, -1, 1), padding=(padding, 0))
+    """Row by row and column by column, as weighted sums of shifted planes: several times faster on a CPU than a convolution."""
+    weights, centre = ssim_window(), SSIM_WINDOW // 2
+    planes = torch.nn.functional.pad(image.permute(2, 0, 1), (padding,) * 4)
+    for side in (2, 1):
+        length = planes.shape[side] - SSIM_WINDOW + 1
+        total = weights[centre] * planes.narrow(side, centre, length)
+        for step in range(centre):
+            total = total + weights[step] * (planes.narrow(side, step, length) + planes.narrow(side, SSIM_WINDOW - 1 - step, length))
+        planes = total
+    return planes
 
 
 def _check_pair(first: Tensor, second: Tensor) -> None:
