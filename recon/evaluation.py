@@ -17,7 +17,7 @@ from emohead.metrics.perceptual import NETWORKS, Perceptual, lpips, why_not
 from emohead.types import HeadMotion
 from recon.contact_sheet import Picture, to_bytes
 from recon.landmarks import crop_box
-from recon.motion_scores import score_motion
+from recon.motion_scores import score_motion, track_scores
 from recon.refinement import refine_motion
 from recon.scores import Box, Figures, PictureScore, mean_scores, score_picture
 from recon.splits import Progress, evenly
@@ -143,6 +143,7 @@ def evaluate(
     if prefix == "held_out":
         figures |= _against_training(test, chosen, figures, config)
     _tell(progress, 0.7, "comparing motion")
+    figures |= track_scores(subject, footage, tracked)
     figures |= score_motion(subject, footage, tracked, [int(footage.frames.index[row]) for row in chosen], [s.drawn for s in samples])
     if config.driver == "photometric":
         figures |= _photometric(test, chosen, config, progress)

@@ -22,6 +22,8 @@ COLUMNS = {
 MOTION = {
     "gap_full_psnr_db": "train minus held-out, full frame, dB",
     "gap_face_psnr_db": "train minus held-out, face, dB",
+    "reprojection_px": "tracker: landmarks' reprojection error, px",
+    "track_jitter_ratio": "tracker: jitter against the landmarks'",
     "lmd_px": "LMD: mouth landmarks, px",
     "lmd_eye_distance": "LMD as a share of the eyes' distance",
     "akd_px": "AKD: all landmarks, px",

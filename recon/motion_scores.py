@@ -14,15 +14,16 @@ from emohead.metrics.reenactment import (
     pose_distance_deg,
 )
 from recon.contact_sheet import Picture, to_bytes
-from recon.landmarks import detect_landmarks
+from recon.landmarks import N_POINTS, OVAL, detect_landmarks
 from recon.scores import Figures
 from recon.splits import evenly
-from recon.subject import Subject
+from recon.subject import Subject, project
 from recon.tracking import track_motion
 from recon.types import FaceLandmarks, Footage, TrackedSequence
 
 RUN = 60
 """Consecutive frames that tell how much a drawn face trembles."""
+_CHUNK = 200
 _REFERENCE = 60
 """Training frames that the tracker is calibrated on."""
 MEASURES = ("mouth_opening", "smile_width", "brow_height")
@@ -50,6 +51,22 @@ def score_motion(subject: Subject, footage: Footage, tracked: TrackedSequence, f
     figures |= correlations(found, filmed, "")
     figures |= _tracked_distances(subject, footage, index, found)
     return figures | _jitter(subject, footage, tracked, frames, found)
+
+
+def track_scores(subject: Subject, footage: Footage, tracked: TrackedSequence) -> Figures:
+    """The tracker alone: how far its head's landmarks are from the filmed ones, and how much they tremble against them.
+
+    The face's outline is left out of the distance: it slides over the skin when a head turns.
+    """
+    avatar = subject.renderer.avatar
+    parts = [tracked.motion.frames(start, start + _CHUNK) for start in range(0, tracked.motion.n_frames, _CHUNK)]
+    points = torch.cat([project(subject.landmarks(avatar.identity, part), avatar.camera) for part in parts])
+    inner = [index for index in range(N_POINTS) if index not in OVAL]
+    filmed = footage.landmarks.points
+    figures: Figures = {"reprojection_px": round(keypoint_distance(points[:, inner], filmed[:, inner]), 4), "track_jitter_ratio": None}
+    if len(points) > 2 and bool(torch.isfinite(filmed.diff(n=2, dim=0)).any()):
+        figures["track_jitter_ratio"] = round(jitter_ratio(points, filmed), 4)
+    return figures
 
 
 def correlations(drawn: FaceLandmarks, filmed: FaceLandmarks, prefix: str) -> Figures:

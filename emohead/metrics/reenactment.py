@@ -19,7 +19,8 @@ EYE_CORNERS = (33, 263)
 _INNER_LIPS, _MOUTH_CORNERS = (13, 14), (61, 291)
 _BROWS, _UNDER_LIDS = (105, 334), (145, 374)
 
-Points = Float[Tensor, "T 478 2"]
+Points = Float[Tensor, "T n 2"]
+"""Landmarks of a clip, pixels; all 478 where single ones are named."""
 
 
 def mouth_distance(drawn: Points, filmed: Points, *, by_eye_distance: bool = False) -> float:
