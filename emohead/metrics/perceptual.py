@@ -1,6 +1,7 @@
 """LPIPS, where torchmetrics and the networks' weights are already on this machine; nothing is ever downloaded."""
 
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -34,7 +35,13 @@ def why_not(network: str) -> str | None:
     missing = [package for package in ("torchmetrics", "torchvision") if find_spec(package) is None]
     if missing:
         return f"package {' and '.join(missing)}"
-    return None if weights_file(network).is_file() else "weights"
+    if not weights_file(network).is_file():
+        return "weights"
+    try:
+        import_module("torchvision")
+    except (ImportError, RuntimeError):  # a build for another torch fails with either
+        return "a torchvision that goes with this torch"
+    return None
 
 
 def lpips(network: str) -> Perceptual | None:
