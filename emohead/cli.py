@@ -20,7 +20,9 @@ from emohead.commands.evaluate import Evaluate
 from emohead.commands.inspect import Inspect
 from emohead.commands.interruption import Interruption
 from emohead.commands.options import Command, Outcome
+from emohead.commands.reconstruct import Reconstruct
 from emohead.commands.render import Render
+from emohead.commands.track import Track
 from emohead.commands.verify import Verify
 from emohead.errors import EmoheadError, InputError, ResourceError
 
@@ -60,6 +62,8 @@ Commands = (
     | Annotated[Animate, tyro.conf.subcommand("animate")]
     | Annotated[Au, tyro.conf.subcommand("au")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
+    | Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
+    | Annotated[Track, tyro.conf.subcommand("track")]
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
     | Annotated[Verify, tyro.conf.subcommand("verify")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]

@@ -16,11 +16,12 @@ from emohead.channels import RIG_NAMES
 from emohead.errors import InputError
 from emohead.export.arkit_csv import write_arkit_csv
 from emohead.export.motion_npz import write_motion_npz
-from emohead.export.openface_csv import write_openface_csv
+from emohead.export.openface_csv import write_au_table
 from emohead.head.base import HeadModel
 from emohead.head.flame import FlameHead
 from emohead.output import whole_file
 from emohead.types import Camera, HeadIdentity, HeadMotion
+from recon.clip_tracking import TrackedClip
 from recon.types import TrackedSequence
 
 TRACK_FORMAT, FLAME_FORMAT = "emohead-track 1", "emohead-flame 1"
@@ -41,12 +42,19 @@ _SHAPES: dict[str, tuple[int | str, ...]] = {
 
 @dataclass(frozen=True)
 class TrackFormat:
-    """One way to store a track."""
+    """One way to store a tracked clip."""
 
     title: str
     """What it is called."""
-    write: Callable[[Path, TrackedSequence, HeadModel], None]
-    """Writes a track made with this head; the file appears when it is whole."""
+    write: Callable[[Path, TrackedClip, HeadModel], None]
+    """Writes a clip that was tracked with this head; the file appears when it is whole."""
+    needs: str | None = None
+    """The head model that it needs, if not any."""
+
+    def check(self, path: str | Path, head: HeadModel) -> None:
+        """Raise InputError if `head` is not what the format needs."""
+        if self.needs is not None and head.name != self.needs:
+            raise InputError(f"{path}: {self.title} need a track of a FLAME head, not of {head.name!r}; give --head your_flame.pkl")
 
 
 def save_track(path: str | Path, track: TrackedSequence, head: HeadModel) -> None:
@@ -121,12 +129,16 @@ def write_flame_npz(path: str | Path, track: TrackedSequence, head: HeadModel) -
         np.savez_compressed(file, format=np.array(FLAME_FORMAT), fps=np.array(track.fps), **numbers)
 
 
+def _write_au(path: Path, clip: TrackedClip, head: HeadModel) -> None:
+    write_au_table(path, clip.au.intensity, fps=clip.au.fps, confidence=clip.track.confidence)
+
+
 TRACK_FORMATS: dict[str, TrackFormat] = {
-    ".track.safetensors": TrackFormat("EmoHead track", save_track),
-    ".flame.npz": TrackFormat("FLAME parameters", write_flame_npz),
-    ".au.csv": TrackFormat("OpenFace-style action units", lambda path, track, head: write_openface_csv(path, track.motion)),
-    ".csv": TrackFormat("Live Link Face (ARKit) recording", lambda path, track, head: write_arkit_csv(path, track.motion)),
-    ".npz": TrackFormat("EmoHead motion", lambda path, track, head: write_motion_npz(path, track.motion)),
+    ".track.safetensors": TrackFormat("EmoHead track", lambda path, clip, head: save_track(path, clip.track, head)),
+    ".flame.npz": TrackFormat("FLAME parameters", lambda path, clip, head: write_flame_npz(path, clip.track, head), "flame"),
+    ".au.csv": TrackFormat("OpenFace-style action units", _write_au),
+    ".csv": TrackFormat("Live Link Face (ARKit) recording", lambda path, clip, head: write_arkit_csv(path, clip.track.motion)),
+    ".npz": TrackFormat("EmoHead motion", lambda path, clip, head: write_motion_npz(path, clip.track.motion)),
 }
 """By suffix; the longest that fits comes first."""
 

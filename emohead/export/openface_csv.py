@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from emohead.errors import InputError
 from emohead.export.table import numbers, read_rows, write_table
@@ -19,11 +21,23 @@ PRESENT_FROM = 0.1 * OPENFACE_SCALE
 
 def write_openface_csv(path: str | Path, motion: HeadMotion) -> None:
     """Write the action units that `motion` shows, as if OpenFace had watched it with full confidence."""
-    values = to_openface(rig_to_au(motion.rig)).cpu().numpy()
+    write_au_table(path, rig_to_au(motion.rig), fps=motion.fps, confidence=motion.rig.new_ones(motion.n_frames))
+
+
+def write_au_table(path: str | Path, intensity: Float[Tensor, "T A"], *, fps: float, confidence: Float[Tensor, " T"]) -> None:
+    """Write action units as OpenFace's table.
+
+    Args:
+        path: the table.
+        intensity: 0..1 of the 46 channels.
+        fps: frames per second.
+        confidence: of each frame, 0..1; 0 means that there is no face (success 0).
+    """
+    values = to_openface(intensity).cpu().numpy()
     rows = (
-        [str(index + 1), f"{index / motion.fps:.6f}", "1.00", "1", *(f"{value:.5f}" for value in row)]
+        [str(index + 1), f"{index / fps:.6f}", f"{trust:.2f}", str(int(trust > 0)), *(f"{value:.5f}" for value in row)]
         + [str(int(value >= PRESENT_FROM)) for value in row]
-        for index, row in enumerate(values)
+        for index, (row, trust) in enumerate(zip(values, confidence.tolist(), strict=True))
     )
     write_table(path, COLUMNS, rows)
 

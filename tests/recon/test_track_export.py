@@ -5,14 +5,16 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from emohead.channels import N_RIG, RIG_INDEX
+from emohead.channels import AU_INDEX, N_RIG, RIG_INDEX
 from emohead.errors import InputError
 from emohead.export.arkit_csv import read_arkit_csv
+from emohead.export.table import numbers, read_rows
 from emohead.head.flame import FlameHead
 from emohead.head.flame_file import read_flame
 from emohead.head.generic import load_generic
 from emohead.head.rig_to_flame import RigToFlame
-from emohead.types import Camera, HeadIdentity, HeadMotion
+from emohead.types import AUTrack, Camera, HeadIdentity, HeadMotion
+from recon.clip_tracking import TrackedClip
 from recon.track_export import load_track, save_track, track_format, write_flame_npz
 from recon.types import TrackedSequence
 from tests.head.flame_fixture import flame_arrays, write_pickle
@@ -26,6 +28,10 @@ def _track(head) -> TrackedSequence:
     identity = HeadIdentity(torch.randn(head.n_shape, generator=generator), torch.randn(head.neutral.shape, generator=generator) * 1e-3)
     camera = Camera(torch.eye(4)[None], torch.eye(3)[None] * 600, 512, 512)
     return TrackedSequence(25.0, camera, identity, motion, torch.rand(5, generator=generator))
+
+
+def _clip(track: TrackedSequence) -> TrackedClip:
+    return TrackedClip(track, AUTrack.neutral(track.motion.n_frames, track.fps), ())
 
 
 def _flame(folder) -> FlameHead:
@@ -43,7 +49,7 @@ def _flame(folder) -> FlameHead:
 def test_round_trip(tmp_path):
     head = load_generic()
     track, path = _track(head), tmp_path / "clip.track.safetensors"
-    track_format(path).write(path, track, head)
+    track_format(path).write(path, _clip(track), head)
     again = load_track(path, head)
     assert again.fps == track.fps and again.camera.width == 512
     assert torch.equal(again.motion.rig, track.motion.rig) and torch.equal(again.identity.offsets, track.identity.offsets)
@@ -75,11 +81,24 @@ def test_bad_files_are_refused(tmp_path, fault):
 def test_motion_formats(tmp_path):
     head = load_generic()
     track = _track(head)
-    track_format("x.csv").write(tmp_path / "x.csv", track, head)
+    track_format("x.csv").write(tmp_path / "x.csv", _clip(track), head)
     read = read_arkit_csv(tmp_path / "x.csv", fps=25.0)
     assert (read.rig - track.motion.rig).abs().max() < 1e-6
     with pytest.raises(InputError, match="give a name"):
         track_format("x.mp4")
+
+
+def test_action_units_of_the_decoder_are_written(tmp_path):
+    """The rig's own reading of action units correlates .4 with the truth; the table must hold the decoded ones."""
+    head = load_generic()
+    track = _track(head)
+    au = AUTrack.neutral(5, 25.0)
+    au.intensity[2, [AU_INDEX["AU12L"], AU_INDEX["AU12R"]]] = 0.8
+    track.confidence[4] = 0
+    track_format("x.au.csv").write(tmp_path / "x.au.csv", TrackedClip(track, au, ()), head)
+    rows = read_rows(tmp_path / "x.au.csv")
+    assert numbers("x", rows, ["AU12_r"])[:, 0].tolist() == [0, 0, 4, 0, 0]
+    assert numbers("x", rows, ["success"])[:, 0].tolist() == [1, 1, 1, 1, 0]
 
 
 def test_flame_parameters(tmp_path):
@@ -88,7 +107,7 @@ def test_flame_parameters(tmp_path):
         write_flame_npz(tmp_path / "x.flame.npz", _track(generic), generic)
     head = _flame(tmp_path)
     track = _track(head)
-    track_format("x.flame.npz").write(tmp_path / "x.flame.npz", track, head)
+    track_format("x.flame.npz").write(tmp_path / "x.flame.npz", _clip(track), head)
     with np.load(tmp_path / "x.flame.npz", allow_pickle=False) as file:
         assert file["expr"].shape == (5, 100) and file["jaw_pose"].shape == (5, 3) and file["shape"].shape == (300,)
         np.testing.assert_allclose(file["neck_pose"], track.motion.head_rotation.numpy(), atol=1e-6)
