@@ -23,6 +23,8 @@ from recon.trained import Limits, Trained
 
 log = logging.getLogger(__name__)
 
+_REPORT_EVERY = 20
+
 _FEATURE_WEIGHTS = torch.cat([torch.ones(N_RIG), torch.full((N_FEATURES - N_RIG,), 2.0)])
 
 
@@ -101,6 +103,7 @@ def fit(
     config: FitConfig | None = None,
     checkpoint: Path | None = None,
     watch: Callable[[Fitted], None] | None = None,
+    report: Callable[[int, float], None] | None = None,
 ) -> Fitted:
     """Minimise colour, coverage and region error over the training pictures.
 
@@ -112,6 +115,7 @@ def fit(
         config: settings.
         checkpoint: file of the running state; if it exists, the fit goes on from it.
         watch: called with the state at every checkpoint.
+        report: called with (step, loss) now and then.
     """
     config = config or FitConfig()
     trained = Trained(avatar, layout, data.head, frames_of(data.motion, data.training), config.limits)
@@ -129,6 +133,8 @@ def fit(
         loss.backward()
         trained.update(_rate(step, config))
         losses.append(loss.detach())
+        if report and trained.steps % _REPORT_EVERY == 0:
+            report(trained.steps, float(torch.stack(losses[-_REPORT_EVERY:]).mean()))
         if time.monotonic() - saved > config.checkpoint_seconds or trained.steps == config.steps:
             log.info("step %d of %d: loss %.5f", trained.steps, config.steps, float(torch.stack(losses).mean()))
             saved, losses = time.monotonic(), []

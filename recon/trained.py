@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from emohead.avatar.gaussian_avatar import GaussianAvatar
 from emohead.head.base import HeadModel

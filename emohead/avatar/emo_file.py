@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from PIL import Image
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from safetensors.torch import save as save_safetensors
+from torch import Tensor
 
 from emohead.assets import find
 from emohead.avatar.corrections import N_FEATURES, Corrections
@@ -22,10 +24,11 @@ from emohead.avatar.gaussian_avatar import GaussianAvatar
 from emohead.errors import InputError, VerificationError
 from emohead.types import Camera, HeadIdentity
 
-SCHEMA = (1, 0)
+SCHEMA = (1, 1)
 """(major, minor). Readers refuse a newer major and warn about a newer minor."""
 GAUSSIANS, CONSENT, THUMBNAIL, MANIFEST = "gaussians.safetensors", "consent.json", "thumbnail.webp", "manifest.json"
-MAX_MEMBER_BYTES = {GAUSSIANS: 512 << 20, CONSENT: 1 << 20, THUMBNAIL: 4 << 20, MANIFEST: 1 << 20}
+CALIBRATION = "calibration.safetensors"
+MAX_MEMBER_BYTES = {GAUSSIANS: 512 << 20, CONSENT: 1 << 20, THUMBNAIL: 4 << 20, MANIFEST: 1 << 20, CALIBRATION: 4 << 20}
 HALF_PRECISION = ("barycentric", "offsets", "quats", "log_scales", "opacity_logits", "sh", "means", "colors", "opacities")
 """Tensors stored as float16: their error is far below a pixel and below one grey level."""
 
@@ -42,6 +45,8 @@ class EmoRecord:
     """sha256 of the head model's triangle list that the avatar is bound to."""
     thumbnail: bytes = b""
     """A small WebP picture, or nothing."""
+    calibration: Float[Tensor, "I O"] | None = None
+    """What the fit taught the tracker about this person (`recon.calibration`), or nothing."""
 
 
 def topology_digest(triangles: torch.Tensor) -> str:
@@ -73,6 +78,8 @@ def write_emo(path: str | Path, avatar: GaussianAvatar, record: EmoRecord) -> No
     }
     if record.thumbnail:
         members[THUMBNAIL] = record.thumbnail
+    if record.calibration is not None:
+        members[CALIBRATION] = save_safetensors({"weights": record.calibration.detach().cpu().contiguous()})
     manifest = {
         "format": "emohead-avatar",
         "schema": list(SCHEMA),
@@ -125,10 +132,14 @@ def read_emo(path: str | Path) -> tuple[GaussianAvatar, EmoRecord]:
     try:
         tensors = load_safetensors(members[GAUSSIANS])
         consent = json.loads(members[CONSENT])
+        calibration = load_safetensors(members[CALIBRATION])["weights"] if CALIBRATION in members else None
     except (SafetensorError, ValueError, KeyError) as error:
         raise InputError(f"{path}: damaged avatar file ({type(error).__name__}); get it again") from None
     avatar = _from_tensors(path, manifest, tensors)
-    return avatar, EmoRecord(str(manifest["licence"]), consent, str(manifest["topology_sha256"]), members.get(THUMBNAIL, b""))
+    if calibration is not None and (calibration.ndim != 2 or not torch.isfinite(calibration).all()):
+        raise InputError(f"{path}: its calibration is not a finite table; the file is not a valid avatar")
+    topology, thumbnail = str(manifest["topology_sha256"]), members.get(THUMBNAIL, b"")
+    return avatar, EmoRecord(str(manifest["licence"]), consent, topology, thumbnail, calibration)
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:

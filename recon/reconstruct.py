@@ -1,0 +1,289 @@
+"""From a video of a person to an avatar file: read, track, fit, score. Every finished part is kept, so a stopped run goes on."""
+
+import hashlib
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from emohead.avatar import EmoRecord, GaussianAvatar, encode_thumbnail, topology_digest, write_emo
+from emohead.consent import Consent
+from emohead.errors import InputError
+from emohead.head.base import HeadModel
+from emohead.output import check_target, write_text
+from emohead.raster.base import Rasterizer
+from emohead.types import HeadMotion
+from recon.calibration import Calibration
+from recon.contact_sheet import to_bytes
+from recon.eyes import refine_eyes
+from recon.fitting import FitConfig, FitData, Fitted, fit
+from recon.footage_file import load_footage, save_footage
+from recon.initialise import initial_avatar
+from recon.landmark_head import landmark_points
+from recon.landmarks import feature_boxes
+from recon.preprocess import FootageSettings, read_footage
+from recon.silhouette import carve_scalp
+from recon.targets import clean_plate, over_flat_background
+from recon.track_export import load_track, save_track
+from recon.tracking import track_footage, track_motion
+from recon.types import Footage, TrackedSequence
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[float, str], None]
+"""Told the share done, 0..1, and what is going on."""
+
+QUALITY: dict[str, int] = {"draft": 1700, "standard": 7000, "high": 20000}
+"""Training steps. Fixed numbers, not minutes, so that one seed gives one result."""
+SECONDS_PER_STEP = 0.075
+SECONDS_BEFORE = 45.0
+"""Of two cores, for a clip of 16 s: what `--help` and the estimates say."""
+_SHARES = {"footage": 0.12, "track": 0.1}
+
+
+@dataclass(frozen=True)
+class ReconstructConfig:
+    """Settings of a reconstruction."""
+
+    quality: str = "standard"
+    """A name of `QUALITY`."""
+    steps: int | None = None
+    """Training steps instead of the quality's."""
+    size: int = 512
+    """Largest side of the pictures, pixels."""
+    hold_out: float = 0.1
+    """The last share of the frames trains nothing and is scored; 0 for none."""
+    face: int | None = None
+    """Which of several people, 1 for the one seen most and largest."""
+    background: tuple[float, float, float] = (0.8, 0.8, 0.79)
+    """The flat colour behind the avatar, RGB 0..1."""
+    seed: int = 0
+    """One seed gives one result."""
+
+    @property
+    def n_steps(self) -> int:
+        """Training steps."""
+        if self.quality not in QUALITY:
+            raise InputError(f"--quality {self.quality}: give {', '.join(QUALITY)}")
+        return QUALITY[self.quality] if self.steps is None else self.steps
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A clip that is ready to be fitted."""
+
+    footage: Footage
+    """Pictures and landmarks."""
+    tracked: TrackedSequence
+    """Who, what and from where, every frame."""
+
+    @property
+    def pictures(self) -> TrackedSequence:
+        """The track at the frames that have a picture."""
+        return self.tracked.pick(self.footage.frames.index)
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """What a reconstruction gives."""
+
+    avatar: GaussianAvatar
+    """The avatar."""
+    calibration: Calibration
+    """What its pictures taught the tracker."""
+    prepared: Prepared
+    """The clip it was made from."""
+    figures: dict[str, Any]
+    """Scores of held-out frames and seconds of each stage, flat, units in the keys."""
+    notes: tuple[str, ...]
+    """What the user should know, one line each."""
+
+
+def reconstruct(
+    video: Path,
+    out: Path,
+    head: HeadModel,
+    rasterizer: Rasterizer,
+    consent: Consent,
+    *,
+    config: ReconstructConfig | None = None,
+    resume: bool = False,
+    preview: Path | None = None,
+    progress: Progress | None = None,
+) -> Reconstruction:
+    """Make the avatar of the person in a video and write it.
+
+    Args:
+        video: a clip of one person.
+        out: the .emo file.
+        head: the head model the avatar will ride on.
+        rasterizer: draws while fitting; differentiable.
+        consent: of the person.
+        config: settings.
+        resume: go on from what a stopped run of the same settings left in `out`.work.
+        preview: PNG of training pictures over renders, rewritten at every checkpoint.
+        progress: told the share done.
+
+    Raises:
+        InputError: what `read_footage` refuses, or an output that cannot be written.
+    """
+    config = config or ReconstructConfig()
+    check_target(out)
+    work = _work_folder(video, out, head, config, resume=resume)
+    tell = progress or (lambda share, text: None)
+    seconds: dict[str, float] = {}
+    try:
+        prepared = prepare(video, work, head, config, seconds=seconds, progress=tell)
+    except InputError:
+        shutil.rmtree(work)
+        raise
+    started = time.monotonic()
+    fitted = _fitted(prepared, head, rasterizer, config, work, preview, tell)
+    seconds["fit_s"] = time.monotonic() - started
+    tell(0.97, "scoring held-out frames")
+    figures = {**_scores(prepared, fitted, head, rasterizer), **{name: round(value, 1) for name, value in seconds.items()}}
+    picture = draw(fitted.avatar, head, rasterizer, HeadMotion.neutral(1, prepared.tracked.fps))
+    record = EmoRecord(
+        consent.licence, consent.record, topology_digest(head.triangles), encode_thumbnail(picture), fitted.calibration.weights
+    )
+    write_emo(out, replace(fitted.avatar, name=out.stem), record)
+    settings = {"video": str(video), **asdict(config), "steps": config.n_steps, **figures, "notes": list(prepared.footage.notes)}
+    write_text(out.with_name(out.name + ".json"), json.dumps(settings, indent=1) + "\n")
+    shutil.rmtree(work)
+    return Reconstruction(fitted.avatar, fitted.calibration, prepared, figures, prepared.footage.notes)
+
+
+def prepare(
+    video: Path,
+    work: Path,
+    head: HeadModel,
+    config: ReconstructConfig,
+    *,
+    seconds: dict[str, float] | None = None,
+    progress: Progress | None = None,
+) -> Prepared:
+    """The first half: pictures and landmarks, identity, camera, motion and gaze. What `work` already has is not made again."""
+    tell, seconds = progress or (lambda share, text: None), {} if seconds is None else seconds
+    started, path = time.monotonic(), work / "footage.safetensors"
+    if not path.is_file():
+        settings = FootageSettings(size=config.size, hold_out=config.hold_out, face=config.face)
+        save_footage(path, read_footage(video, settings=settings, progress=_within(tell, 0.0, _SHARES["footage"])))
+    footage = load_footage(path)
+    seconds["footage_s"] = time.monotonic() - started
+    started, path = time.monotonic(), work / "track.safetensors"
+    if not path.is_file():
+        save_track(path, follow(footage, head, progress=_within(tell, _SHARES["footage"], sum(_SHARES.values()))), head)
+    tracked = load_track(path, head)
+    seconds["track_s"] = time.monotonic() - started
+    return Prepared(footage, tracked)
+
+
+def follow(footage: Footage, head: HeadModel, *, progress: Progress | None = None) -> TrackedSequence:
+    """Identity with a carved scalp, camera, motion and gaze of a clip; of held-out frames only the landmarks are used."""
+    tracked, frames = track_footage(footage, head, progress=progress), footage.frames
+    carved = carve_scalp(head, tracked.pick(frames.index), frames)
+    tracked = track_motion(
+        footage.landmarks, landmark_points(head), fps=tracked.fps, camera=tracked.camera, identity=carved, training=~footage.held_out
+    )
+    pictures = (frames.images[picture] for picture in frames.training)
+    seen = frames.index[torch.tensor(frames.training)]
+    return refine_eyes(pictures, footage.landmarks, tracked, landmark_points(head), index=seen)
+
+
+def fit_data(prepared: Prepared, head: HeadModel, background: Float[Tensor, "3"]) -> FitData:
+    """What the fit looks at."""
+    frames, tracked = prepared.footage.frames, prepared.pictures
+    height, width = frames.images.shape[1:3]
+    points = prepared.footage.landmarks.points[frames.index]
+    regions = [feature_boxes(face, width, height) for face in points]
+    images = over_flat_background(frames, clean_plate(frames), background)
+    which = torch.zeros(frames.n_frames, dtype=torch.long)
+    return FitData(head, tracked.motion, images, frames.mattes, tracked.camera, which, regions, frames.training)
+
+
+def _fitted(
+    prepared: Prepared, head: HeadModel, rasterizer: Rasterizer, config: ReconstructConfig, work: Path, preview: Path | None, tell: Progress
+) -> Fitted:
+    background = torch.tensor(config.background)
+    data = fit_data(prepared, head, background)
+    generator = torch.Generator().manual_seed(config.seed)
+    avatar, layout = initial_avatar("avatar", head, prepared.pictures, prepared.footage.frames, background=background, generator=generator)
+    before = sum(_SHARES.values())
+
+    def watch(state: Fitted) -> None:
+        if preview:
+            save_preview(state, head, rasterizer, data, preview)
+
+    def report(step: int, loss: float) -> None:
+        tell(before + (0.97 - before) * step / config.n_steps, f"fitting, step {step} of {config.n_steps}, loss {loss:.4f}")
+
+    fit_config = FitConfig(steps=config.n_steps, seed=config.seed)
+    return fit(avatar, layout, data, rasterizer, config=fit_config, checkpoint=work / "fit.safetensors", watch=watch, report=report)
+
+
+def save_preview(state: Fitted, head: HeadModel, rasterizer: Rasterizer, data: FitData, path: Path) -> None:
+    """Eight training pictures above the avatar doing the same."""
+    from PIL import Image
+
+    from emohead.output import whole_file
+
+    chosen = data.training[:: max(1, len(data.training) // 8)][:8]
+    drawn = [draw(state.avatar, head, rasterizer, state.calibration(data.motion.frames(frame, frame + 1))) for frame in chosen]
+    rows = torch.cat([torch.cat([data.images[frame] for frame in chosen], 1), torch.cat([to_bytes(picture) for picture in drawn], 1)], 0)
+    with whole_file(path) as partial:
+        Image.fromarray(rows[::2, ::2].numpy()).save(partial)
+
+
+@torch.no_grad()
+def draw(avatar: GaussianAvatar, head: HeadModel, rasterizer: Rasterizer, motion: HeadMotion) -> Float[Tensor, "H W 3"]:
+    """The first frame of `motion` by the avatar's own camera."""
+    splats = avatar.pose(head(avatar.identity, motion), motion).frame(0)
+    return rasterizer(splats, avatar.camera, background=avatar.background).rgb[0]
+
+
+def _scores(prepared: Prepared, fitted: Fitted, head: HeadModel, rasterizer: Rasterizer) -> dict[str, Any]:
+    """PSNR and SSIM of the held-out pictures, driven by their landmarks."""
+    from recon.landmarks import crop_box
+    from recon.scores import mean_scores, score_picture
+
+    frames, data = prepared.footage.frames, fit_data(prepared, head, fitted.avatar.background)
+    height, width = frames.images.shape[1:3]
+    scores = []
+    for picture in torch.nonzero(frames.held_out)[:, 0].tolist():
+        motion = fitted.calibration(data.motion.frames(picture, picture + 1))
+        frame = int(frames.index[picture])
+        face = crop_box(prepared.footage.landmarks.points[frame], width, height)
+        drawn = draw(fitted.avatar, head, rasterizer, motion)
+        scores.append(score_picture(drawn, data.images[picture].float() / 255.0, face, frame=frame, perceptual=[]))
+    return dict(mean_scores(scores, "held_out", networks=())) if scores else {}
+
+
+def _work_folder(video: Path, out: Path, head: HeadModel, config: ReconstructConfig, *, resume: bool) -> Path:
+    """The folder beside the output where finished parts are kept; emptied unless it may go on with the same source and settings."""
+    if not video.is_file():
+        raise InputError(f"{video}: no such file; give a video of a person")
+    status = video.stat()
+    source = [str(video.resolve()), status.st_size, status.st_mtime_ns, head.name, asdict(config)]
+    key = hashlib.sha256(json.dumps(source).encode()).hexdigest()
+    work = out.with_name(out.name + ".work")
+    if resume and work.is_dir():
+        if not (work / "key").is_file() or (work / "key").read_text() != key:
+            raise InputError(f"{work}: left by a run of another video or other settings; give those again, or leave --resume out")
+        return work
+    if work.exists():
+        shutil.rmtree(work)
+    work.mkdir()
+    write_text(work / "key", key)
+    return work
+
+
+def _within(tell: Progress, start: float, stop: float) -> Progress:
+    return lambda share, text: tell(start + (stop - start) * share, text)
