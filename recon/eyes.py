@@ -21,11 +21,13 @@ _FACING = 0.25
 """Head turns (radians) beyond which frames tell little about where straight ahead is."""
 _RIDGE = 3.0
 """Prior of the landmark regression, in pictures of standardised features."""
+_DOUBT = 0.08
+"""Disagreement (radians) at which a picture loses half its say in the regression."""
 _MEMORY = 0.4
 """Seconds over which what a picture said against the landmarks is believed of its neighbours without pictures."""
 _FIXATION = 0.05
 """Differences of gaze (radians) that smoothing takes for noise; larger ones are saccades and stay sharp."""
-_SHUT = 0.5
+_SHUT = 0.34
 """Share of the usual distance between the lids below which an eye does not tell where it looks."""
 _LOOKS = [index for name, index in RIG_INDEX.items() if name.startswith("eye")]
 
@@ -92,26 +94,39 @@ def learn_eyes(
     crops = cut_eyes(images, landmarks.points[index], views.pick(index))
     irises = register_irises(crops, index / tracked.fps)
     features = eye_features(landmarks, tracked, points)[index]
-    seen = torch.isfinite(irises.gaze).all(1) & torch.isfinite(features).all(1)
-    gaze = irises.gaze[seen]
+    opening = float(_opening(features).nanmedian())
+    told = (_opening(features) > _SHUT * opening) & torch.isfinite(features).all(1)
+    measured = torch.where(told[:, None], irises.gaze, torch.nan)
+    seen = torch.isfinite(measured).all(1)
     turned = _facing_away(tracked)[index][seen]
-    ahead = _weighted_median(gaze, torch.exp(-((turned / _FACING) ** 2)))
-    features = features[seen]
-    mean, scale = features.mean(0), features.std(0).clamp_min(1e-3)
-    normal = (features - mean) / scale
-    ridge = normal.T @ normal + _RIDGE * torch.eye(normal.shape[1])
-    centre = gaze.mean(0)
-    weights = torch.linalg.solve(ridge, normal.T @ (gaze - centre))
-    return irises.gaze, EyeCalibration(mean, scale, weights, centre, ahead, float(_opening(features).median()))
+    return measured, _calibrated(features[seen], measured[seen], torch.exp(-((turned / _FACING) ** 2)), opening)
+
+
+def _calibrated(features: Float[Tensor, "n F"], gaze: Float[Tensor, "n 2"], facing: Float[Tensor, " n"], opening: float) -> EyeCalibration:
+    """Ridge regression of gaze on features, in which pictures that disagree lose their say."""
+    n_features = features.shape[1]
+    if len(gaze) == 0:
+        nothing = torch.zeros(2)
+        return EyeCalibration(torch.zeros(n_features), torch.ones(n_features), torch.zeros(n_features, 2), nothing, nothing, opening)
+    mean, scale = features.mean(0), features.std(0, correction=0).clamp_min(1e-3)
+    normal = torch.nn.functional.pad((features - mean) / scale, (0, 1), value=1.0)
+    prior = torch.diag(torch.nn.functional.pad(torch.full((n_features,), _RIDGE), (0, 1), value=1e-3))
+    say = torch.ones(len(gaze), 1)
+    for _ in range(4):
+        solution = torch.linalg.solve(normal.T @ (say * normal) + prior, normal.T @ (say * gaze))
+        say = 1 / (1 + ((normal @ solution - gaze).norm(dim=1, keepdim=True) / _DOUBT) ** 2)
+    return EyeCalibration(mean, scale, solution[:-1], solution[-1], _weighted_median(gaze, facing + 1e-6), opening)
 
 
 @torch.no_grad()
 def eye_features(landmarks: FaceLandmarks, tracked: TrackedSequence, points: Points) -> Float[Tensor, "T F"]:
-    """What landmarks tell about gaze: irises (4), lids (2 upper, 2 lower), the landmarker's eye scores. NaN where there is no face."""
+    """What landmarks tell about gaze: irises (4), lids (2 upper, 2 lower), eye scores, head pose. NaN where there is no face."""
     views = eye_views(tracked, points)
     irises = views.gaze(views.to_crops(pick_points(landmarks.points, IRIS_CENTRES[:1], IRIS_CENTRES[1:]))[:, :, 0])
     lids = [views.to_crops(pick_points(landmarks.points, lid[0][3:6], lid[1][3:6]))[..., 1].mean(-1) for lid in (UPPER_LIDS, LOWER_LIDS)]
-    return torch.cat([irises.flatten(1), *lids, landmarks.scores[:, _LOOKS]], 1)
+    # The landmarker's irises lag behind the head's turns as they do behind the gaze: the head's pose tells the two apart.
+    turned = (tracked.motion.head_rotation + tracked.motion.torso_rotation)[:, :2]
+    return torch.cat([irises.flatten(1), *lids, landmarks.scores[:, _LOOKS], turned], 1)
 
 
 def _opening(features: Float[Tensor, "T F"]) -> Float[Tensor, " T"]:

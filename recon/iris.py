@@ -107,8 +107,9 @@ def register_irises(crops: EyeCrops, times: Float[Tensor, " n"], *, learn_from: 
         learn_from: how many pictures, spread over the clip, the brightness profile is learnt from.
     """
     area = crops.inside.sum((1, 2, 3))
-    usable = np.nonzero(area > max(0.3 * np.median(area), 2 * _FEWEST_PIXELS))[0]
-    wide = usable[area[usable] >= 0.6 * np.median(area)]
+    enough = max(0.3 * float(np.median(area)), 2 * _FEWEST_PIXELS)
+    usable = np.nonzero(area > enough)[0].tolist()
+    wide = [frame for frame in usable if area[frame] >= 0.6 * np.median(area)]
     sample = wide[:: max(1, len(wide) // learn_from)]
     bias = (crops.iris - crops.iris.mean(1, keepdim=True)).nanmedian(0).values.numpy()
     chords = np.linspace(0, _END, _BINS)
@@ -117,13 +118,13 @@ def register_irises(crops: EyeCrops, times: Float[Tensor, " n"], *, learn_from: 
         profile, bias = _learn(crops, sample, profile, bias)
     gaze = np.full((len(area), 2), np.nan, np.float32)
     residual = np.full(len(area), np.nan, np.float32)
-    surfaces = np.stack([_surface(crops, frame, profile, bias) for frame in usable])
+    surfaces = [_surface(crops, frame, profile, bias) for frame in usable]
     for frame, start in zip(usable, _best_path(surfaces, times.numpy()[usable]), strict=True):
         gaze[frame], residual[frame] = _refine(crops, frame, profile, bias, start)
     return IrisTrack(torch.from_numpy(gaze), torch.from_numpy(bias.astype(np.float32)), profile, torch.from_numpy(residual))
 
 
-def _learn(crops: EyeCrops, sample: np.ndarray, profile: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _learn(crops: EyeCrops, sample: list[int], profile: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The profile and the eyes' biases as the present ones show them."""
     seen: list[list[float]] = [[] for _ in range(_BINS)]
     apart = []
@@ -242,9 +243,11 @@ def _vertex(cost: np.ndarray, row: int, column: int) -> np.ndarray:
     return result
 
 
-def _best_path(surfaces: np.ndarray, times: np.ndarray) -> np.ndarray:
+def _best_path(surfaces: list[np.ndarray], times: np.ndarray) -> np.ndarray:
     """The course of gaze [n, 2] through the cost surfaces [n, C] that is cheap and mostly steady, with free jumps (Viterbi)."""
     apart = np.square(_GRID[:, None] - _GRID[None]).sum(-1)
+    if not surfaces:
+        return np.zeros((0, 2))
     total, origins = surfaces[0], []
     for before, now, surface in zip(times[:-1], times[1:], surfaces[1:], strict=True):
         step = _CERTAINTY * np.minimum(apart / (_DRIFT**2 * (now - before)), _JUMP)
