@@ -19,7 +19,7 @@ from recon.contact_sheet import Picture, to_bytes
 from recon.landmarks import crop_box
 from recon.motion_scores import score_motion, track_scores
 from recon.refinement import refine_motion
-from recon.scores import Box, Figures, PictureScore, mean_scores, score_picture
+from recon.scores import Box, Figure, Figures, PictureScore, mean_scores, score_picture
 from recon.splits import Progress, evenly
 from recon.subject import Subject, project
 from recon.targets import clean_plate, over_flat_background
@@ -42,7 +42,9 @@ class EvaluationConfig:
     """At most this many held-out frames are scored."""
     train_frames: int = 40
     """At most this many training frames are scored."""
-    refine_steps: int = 20
+    refined_frames: int = 20
+    """At most this many held-out frames are also driven photometrically."""
+    refine_steps: int = 15
     """Steps of the photometric driver per frame."""
 
 
@@ -146,7 +148,7 @@ def evaluate(
     figures |= track_scores(subject, footage, tracked)
     figures |= score_motion(subject, footage, tracked, [int(footage.frames.index[row]) for row in chosen], [s.drawn for s in samples])
     if config.driver == "photometric":
-        figures |= _photometric(test, chosen, config, progress)
+        figures |= _photometric(test, samples, chosen, config, progress)
     figures |= _speed(test, chosen)
     figures["evaluation_s"] = round(time.perf_counter() - begin, 1)
     return Evaluation(figures, tuple(samples), _notes(test, len(chosen)))
@@ -221,7 +223,7 @@ def _against_training(test: Test, chosen: list[int], figures: Figures, config: E
     trained = [test.sample(picture, test.motion_of(picture), []).score for picture in evenly(usable, config.train_frames)]
     result = mean_scores(trained, "train")
     for key in ("full_psnr_db", "face_psnr_db"):
-        result[f"gap_{key}"] = round(result[f"train_{key}"] - figures[f"held_out_{key}"], 4)  # type: ignore[operator]
+        result[f"gap_{key}"] = _difference(result[f"train_{key}"], figures[f"held_out_{key}"])
     small = {picture: test.sparse(picture) for picture in [*frames.training, *chosen]}
     training = torch.stack([small[picture] for picture in frames.training])
     oracle = []
@@ -233,14 +235,20 @@ def _against_training(test: Test, chosen: list[int], figures: Figures, config: E
     return result | mean_scores(oracle, "oracle")
 
 
-def _photometric(test: Test, chosen: list[int], config: EvaluationConfig, progress: Progress | None) -> Figures:
-    scores = []
-    for count, picture in enumerate(chosen):
-        _tell(progress, 0.75 + 0.2 * count / len(chosen), "refining motion on test frames")
-        truth = test.truth(picture).float() / 255.0
+def _photometric(test: Test, samples: list[Sample], chosen: list[int], config: EvaluationConfig, progress: Progress | None) -> Figures:
+    """Some of the frames again, their motion refined on their own pixels, and what that brings on these frames."""
+    some = evenly(list(range(len(chosen))), config.refined_frames)
+    refined = []
+    for count, which in enumerate(some):
+        _tell(progress, 0.75 + 0.25 * count / len(some), "refining motion on test frames")
+        picture, truth = chosen[which], samples[which].truth.float() / 255.0
         motion = refine_motion(test.subject, test.motion_of(picture), truth, test.face(picture), steps=config.refine_steps)
-        scores.append(test.sample(picture, motion, []).score)
-    return mean_scores(scores, "photometric")
+        refined.append(test.sample(picture, motion, []).score)
+    figures = mean_scores(refined, "photometric")
+    before = mean_scores([samples[which].score for which in some], "before")
+    for key in ("full_psnr_db", "face_psnr_db"):
+        figures[f"photometric_gain_{key}"] = _difference(figures[f"photometric_{key}"], before[f"before_{key}"])
+    return figures
 
 
 def _speed(test: Test, chosen: list[int]) -> Figures:
@@ -276,6 +284,10 @@ def _check_fit(subject: Subject, footage: Footage, tracked: TrackedSequence) -> 
             f"the face of this clip is not the avatar's: its landmarks are off by {100 * error:.0f} % of the face; "
             "give the clip the avatar was made from, and others as --cross"
         )
+
+
+def _difference(first: Figure, second: Figure) -> float | None:
+    return round(first - second, 4) if isinstance(first, float) and isinstance(second, float) else None
 
 
 def _tell(progress: Progress | None, share: float, text: str) -> None:

@@ -12,7 +12,8 @@ from emohead.metrics.perceptual import Perceptual
 
 Box = tuple[slice, slice]
 """Rows and columns of a picture."""
-Figures = dict[str, float | int | str | None]
+Figure = float | int | str | None
+Figures = dict[str, Figure]
 """A flat table of results, ready for JSON; None where something could not be measured."""
 EQUAL_DB = 100.0
 """What pictures that are equal to the last bit count for: a mean with an infinite value would say nothing."""

@@ -85,7 +85,7 @@ class Evaluate(Command):
         about = {"avatar": self.avatar, "video": str(self.video), "split": self.split, "gaze": self.gaze}
         if self.json:
             write_text(self.json, to_json({**about, **figures, "notes": evaluation.notes}) + "\n")
-        return Outcome(_with_notes(table(figures), evaluation))
+        return Outcome(_with_notes(table(figures), evaluation), seen_in_training(self.avatar, footage))
 
     def _others(self, subject: "Subject", footage: "Footage", tracked: "TrackedSequence", tell: "Progress") -> "Figures":
         """Other cameras and other people, where asked for."""
@@ -116,6 +116,26 @@ def _within(tell: "Progress", start: float, stop: float) -> "Progress":
 
 def _with_notes(text: str, evaluation: "Evaluation") -> str:
     return "\n".join([text, "", *evaluation.notes])
+
+
+def seen_in_training(avatar: str, footage: "Footage") -> tuple[str, ...]:
+    """A warning if the settings beside the avatar say that fewer frames were held out when it was made."""
+    import json
+
+    beside = Path(f"{avatar}.json")
+    if not beside.is_file() or beside.stat().st_size > 1 << 20:
+        return ()
+    try:
+        made = json.loads(beside.read_text(encoding="utf-8"))
+    except ValueError:
+        return ()
+    kept = made.get("hold_out") if isinstance(made, dict) else None
+    asked = float(footage.held_out.float().mean())
+    if not isinstance(kept, (int, float)) or kept > asked - 0.5 / len(footage.held_out):
+        return ()
+    return (
+        f"{avatar} was made with --hold-out {kept:g}, so some of the held-out {asked:.0%} of the frames trained it: scores are too good",
+    )
 
 
 def _make_folder(folder: Path) -> None:

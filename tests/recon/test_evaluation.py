@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from emohead.channels import RIG_INDEX
-from emohead.commands.evaluate import Evaluate
+from emohead.commands.evaluate import Evaluate, seen_in_training
 from emohead.errors import InputError
 from emohead.types import HeadMotion
 from recon.contact_sheet import to_bytes
@@ -86,7 +86,7 @@ def test_a_motion_that_is_off_costs_and_is_found_again_on_the_pixels(subject, mo
     before = test.sample(picture, off, []).score
     truth = test.truth(picture).float() / 255.0
     after = test.sample(picture, refine_motion(subject, off, truth, test.face(picture), steps=12), []).score
-    assert before.full_psnr_db < 40 and after.full_psnr_db > before.full_psnr_db + 2
+    assert before.full_psnr_db < 45 and after.full_psnr_db > before.full_psnr_db + 2
     assert after.face_psnr_db > before.face_psnr_db + 2
 
 
@@ -137,3 +137,20 @@ def test_the_command_refuses_bad_targets_before_it_works(tmp_path):
         Evaluate(what="recon", avatar="demo", video=file, json=tmp_path / "no" / "x.json").run()
     with pytest.raises(InputError):
         Evaluate(what="recon", avatar="demo", video=file).run()
+
+
+def test_a_split_longer_than_the_clip_is_refused_before_the_clip_is_read():
+    clip = shared_data("videos/single_face.mp4")
+    with pytest.raises(InputError, match="--split flashavatar500 holds out 500"):
+        Evaluate(what="recon", avatar="demo", video=clip, split="flashavatar500").run()
+
+
+def test_frames_that_trained_are_not_called_held_out(footage, tmp_path):
+    avatar = tmp_path / "me.emo"
+    assert seen_in_training(str(avatar), footage) == ()
+    beside = tmp_path / "me.emo.json"
+    for hold_out, warned in ((N_HELD_OUT / N_FRAMES, False), (0.5, False), (0.1, True), (0, True), ("?", False)):
+        beside.write_text(json.dumps({"hold_out": hold_out}))
+        assert bool(seen_in_training(str(avatar), footage)) == warned
+    beside.write_text("{")
+    assert seen_in_training(str(avatar), footage) == ()
