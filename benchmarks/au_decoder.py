@@ -142,7 +142,7 @@ def sheet(path: Path, landmarks: FaceLandmarks) -> Image.Image:
     for number, frame in enumerate(read_video(path)):
         if number in wanted:
             rows, columns = crop_box(landmarks.points[number], frame.rgb.shape[1], frame.rgb.shape[0])
-            pictures[number] = Image.fromarray(frame.rgb[rows, columns]).resize((200, 240))
+            pictures[number] = Image.fromarray(frame.rgb[rows, columns].numpy()).resize((200, 240))
     tiles = [
         np.array(labelled(pictures[at].copy(), f"{n} {float(track_.intensity[at, AU_INDEX[n]]):.2f} @{at}")) for n, at in chosen.items()
     ]

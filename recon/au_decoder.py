@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from emohead import assets
-from emohead.channels import AU_INDEX, AU_NAMES, RIG_INDEX
+from emohead.channels import AU_INDEX, AU_NAMES, N_RIG, RIG_INDEX, RIG_NAMES
 from emohead.errors import InputError
 from emohead.head.action_units import rig_to_au
 from emohead.types import AUTrack
@@ -35,11 +35,16 @@ VERSION = 1
 EYE_CORNERS = (33, 263)
 FROM_SCORES = ("AU6L", "AU6R", "AU14L", "AU14R", "AU27", "AU28", "AU29", "AU30L", "AU30R")
 """Channels without a synthetic example that are read from the scores instead. The rest of those (11, 13, 19, 23) stays zero."""
+INPUT_LIMIT = 4.0
+"""Standard deviations from the mean at which inputs are cut off."""
 _ANCHORS = 24
 """Most frames that the neutral face is the mean of."""
-_SCORE_WEIGHT = 0.5
-"""How far channels read from scores are to be trusted, against 1 for decoded ones."""
+_SCORE_WEIGHT = 0.3
+"""How far channels read from scores are to be trusted; nothing here measures them."""
 _STEADY_WEIGHT, _MOVING_WEIGHT, _OVAL_WEIGHT = 1.0, 0.1, 0.05
+_VIEW_STEPS, _FACE_STEPS = 5, 3
+_DEPTH_PRIOR = 0.5
+"""Squared parallax, summed over frames, at which half of the depth that a clip suggests is believed."""
 _FLATTEST = 0.5
 """Least singular value of a view's foreshortening, of its scale, that is undone: a head turned by 60 degrees."""
 
@@ -52,6 +57,8 @@ class FlatFace:
     """In the plane of the face as seen from the front, +y up; the distance of the outer eye corners of the mean face is 1."""
     rotation: Float[Tensor, "T 3 3"]
     """Of the head against the camera that looks along -z."""
+    parallax: Float[Tensor, "T 2"]
+    """How far a landmark moves in that plane per unit that it lies nearer than it was taken to."""
 
 
 @dataclass(frozen=True)
@@ -67,27 +74,37 @@ class AUDecoder:
     input_mean: Float[Tensor, " I"]
     """Of the training pictures."""
     input_scale: Float[Tensor, " I"]
-    """One over the standard deviation, 0 where an input does not vary."""
-    weights: tuple[Float[Tensor, "_ _"], ...]
-    """One matrix per layer."""
-    biases: tuple[Float[Tensor, " _"], ...]
-    """One vector per layer."""
+    """One over the standard deviation, but no more than scores that hardly vary deserve."""
+    weights: tuple[Float[Tensor, "E _ _"], ...]
+    """Matrices of each layer, for each of `E` networks whose mean counts."""
+    biases: tuple[Float[Tensor, "E _"], ...]
+    """Vectors of each layer."""
+    confidence: Float[Tensor, " D"]
+    """Correlation with the truth over pictures of identities that trained nothing."""
     channels: tuple[str, ...]
     """Names of the decoded AU channels."""
 
-    def __call__(self, inputs: Float[Tensor, "T I"]) -> Float[Tensor, "T D"]:
-        """Intensities, not clamped."""
-        hidden = (inputs - self.input_mean) * self.input_scale
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            hidden = functional.silu(hidden @ weight.T + bias)
-        return hidden @ self.weights[-1].T + self.biases[-1]
+    def __call__(self, change: Float[Tensor, "T 956"], others: Float[Tensor, "T Q"]) -> Float[Tensor, "T D"]:
+        """Intensities 0..1 of `differences`: the mean of what the picture and its mirror image say."""
+        swap = [self.channels.index(other_side(name)) for name in self.channels]
+        straight = self.unclamped(change, others)
+        return ((straight + self.unclamped(*mirrored(change, others, self.mirror))[:, swap]) / 2).clamp(0.0, 1.0)
+
+    def unclamped(self, change: Float[Tensor, "T 956"], others: Float[Tensor, "T Q"]) -> Float[Tensor, "T D"]:
+        """What the networks say on average."""
+        # People's faces can do what no synthetic head did; an input that is out of all proportion must not decide everything.
+        hidden = ((torch.cat([change @ self.components, others], 1) - self.input_mean) * self.input_scale).clamp(-INPUT_LIMIT, INPUT_LIMIT)
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            hidden = (hidden if layer == 0 else functional.silu(hidden)) @ weight.mT + bias[:, None]
+        return hidden.mean(0)
 
 
 def decode_aus(landmarks: FaceLandmarks, *, fps: float, smooth: bool = True) -> AUTrack:
     """Action units of a clip of one person, all of it, so that a neutral face can be found in it.
 
-    `weight` is 1 for channels that were learned, .5 for those read from the scores, 0 for those not decoded and where no face is; gaze
-    and head rotation are left to the tracker (pose_weight 0). `smooth` applies the taps 1/4 1/2 1/4 in time, which delays nothing.
+    `weight` says how well a channel is decoded: the correlation with the truth on synthetic heads that the decoder has not seen for those
+    that it learned, .3 for those read from the scores, 0 for those not decoded and where no face is. Gaze and head rotation are left to
+    the tracker (pose_weight 0). `smooth` applies the taps 1/4 1/2 1/4 in time, which delays nothing.
     A person who never shows a neutral face gets intensities against the expression that is held longest.
 
     Raises:
@@ -98,12 +115,12 @@ def decode_aus(landmarks: FaceLandmarks, *, fps: float, smooth: bool = True) -> 
     if not bool(found.any()):
         raise InputError(f"no face was found in any of {len(found)} frames; give a clip that shows one face from the front")
     seen = FaceLandmarks(landmarks.points[found].float(), landmarks.scores[found].float())
-    decoded = _both_ways(decoder, seen)
+    decoded = decoder(*differences(decoder.mean_face, seen, neutral_frames(seen, most=_ANCHORS)))
     track = AUTrack.neutral(len(found), fps)
     frames = found.nonzero()[:, 0]
     columns = [AU_INDEX[name] for name in decoder.channels]
     track.intensity[frames[:, None], columns] = decoded
-    track.weight[frames[:, None], columns] = 1.0
+    track.weight[frames[:, None], columns] = decoder.confidence
     rest = [AU_INDEX[name] for name in FROM_SCORES]
     track.intensity[frames[:, None], rest] = rig_to_au(_above_neutral(seen.scores))[:, rest]
     track.weight[frames[:, None], rest] = _SCORE_WEIGHT
@@ -115,45 +132,56 @@ def decode_aus(landmarks: FaceLandmarks, *, fps: float, smooth: bool = True) -> 
 def flatten(points: Float[Tensor, "T 478 2"], face: Float[Tensor, "478 3"]) -> FlatFace:
     """Undo the pose in which `face` explains the landmarks best (scaled orthography; steady parts of the face count most)."""
     weights = _pose_weights().to(points)
-    image = torch.stack([points[..., 0], -points[..., 1]], -1)
-    centre = (weights[:, None] * face).sum(0) / weights.sum()
-    image_centre = torch.einsum("n,tnc->tc", weights, image) / weights.sum()
-    model, seen = face - centre, image - image_centre[:, None]
-    affine = torch.linalg.solve((weights[:, None] * model).T @ model, torch.einsum("n,nk,tnc->tkc", weights, model, seen)).mT  # [T, 2, 3]
+    shares = weights / weights.sum()
+    image = points * torch.tensor([1.0, -1.0]).to(points)
+    centre = shares @ face
+    model, seen = face - centre, image - (shares @ image)[:, None]
+    weighted = weights[:, None] * model  # [478, 3]
+    affine = torch.linalg.solve(weighted.T @ model, weighted.T @ seen).mT  # [T, 2, 3]
     rotation, scale = _nearest_view(affine)
-    for _ in range(6):
+    for _ in range(_VIEW_STEPS):
         # The depth that a view implies completes the landmarks to points in space, for which the best rotation is known in closed form.
-        depth = torch.einsum("tk,nk->tn", rotation[:, 2], model) * scale[:, None]
-        rotation, scale = _similarity(model, torch.cat([seen, depth[..., None]], -1), weights)
+        depth = (rotation[:, 2] @ model.T) * scale[:, None]
+        rotation, scale = _similarity(weighted, model, torch.cat([seen, depth[..., None]], -1))
     view = scale[:, None, None] * rotation[:, :2]
     left, singular, right = torch.linalg.svd(view[:, :, :2])
     undo = right.mT @ torch.diag_embed(1 / torch.maximum(singular, _FLATTEST * scale[:, None])) @ left.mT
-    flat = torch.einsum("tij,tnj->tni", undo, seen - view[:, None, :, 2] * model[:, 2, None])
-    return FlatFace(flat + centre[:2], rotation)
+    flat = (seen - view[:, None, :, 2] * model[:, 2, None]) @ undo.mT
+    return FlatFace(flat + centre[:2], rotation, (undo @ view[:, :, 2:])[..., 0])
 
 
 def differences(
-    decoder_face: Float[Tensor, "478 3"], landmarks: FaceLandmarks, neutral: Int[Tensor, " n"]
+    mean_face: Float[Tensor, "478 3"], landmarks: FaceLandmarks, neutral: Int[Tensor, " n"]
 ) -> tuple[Float[Tensor, "T 956"], Float[Tensor, "T Q"]]:
-    """How landmarks differ from those of the `neutral` frames (flat), and the other inputs: score differences and the pose."""
-    flat = flatten(landmarks.points, decoder_face)
-    own = torch.cat([flat.points[neutral].mean(0), decoder_face[:, 2:]], 1)
+    """How landmarks differ from those of the `neutral` frames (flat, eye corners 1 apart), and the other inputs: scores' differences, pose.
+
+    The person's own face takes the place of `mean_face`: first its width and height in the neutral frames, then its depth, as far as the
+    head turns in the clip (least squares over all frames; what stays still keeps the mean depth).
+    """
+    own = mean_face
+    for _ in range(_FACE_STEPS):
+        flat = flatten(landmarks.points, own)
+        anchor = flat.points[neutral].mean(0)
+        sway = flat.parallax - flat.parallax[neutral].mean(0)
+        nearer = torch.einsum("tc,tnc->n", sway, flat.points - anchor) / (sway.square().sum() + _DEPTH_PRIOR)
+        own = torch.cat([anchor, own[:, 2:] + nearer[:, None]], 1)
     flat = flatten(landmarks.points, own)
     anchor = flat.points[neutral].mean(0)
     size = (anchor[EYE_CORNERS[0]] - anchor[EYE_CORNERS[1]]).norm()
     change = (flat.points - anchor) / size
     scores = landmarks.scores - landmarks.scores[neutral].mean(0)
     pose = flat.rotation[:, 2, :2]
-    others = torch.cat([scores, pose, pose**2, pose[:, :1] * pose[:, 1:]], 1)
-    return change.flatten(1), others
+    return change.flatten(1), torch.cat([scores, pose, pose**2, pose[:, :1] * pose[:, 1:]], 1)
 
 
-def mirrored(landmarks: FaceLandmarks, order: Int[Tensor, " 478"]) -> FaceLandmarks:
-    """The landmarks and scores of the picture in a mirror."""
-    names = list(RIG_INDEX)
-    swap = [RIG_INDEX[_other_side(name)] for name in names]
-    flip = torch.tensor([-1.0, 1.0]).to(landmarks.points)
-    return FaceLandmarks(landmarks.points[:, order] * flip, landmarks.scores[:, swap])
+def mirrored(
+    change: Float[Tensor, "T 956"], others: Float[Tensor, "T Q"], order: Int[Tensor, " 478"]
+) -> tuple[Float[Tensor, "T 956"], Float[Tensor, "T Q"]]:
+    """What `differences` gives for the picture in a mirror."""
+    flip = torch.tensor([-1.0, 1.0])
+    swap = [RIG_INDEX[other_side(name)] for name in RIG_NAMES]
+    pose = others[:, N_RIG:] * torch.tensor([-1.0, 1.0, 1.0, 1.0, -1.0])
+    return (change.unflatten(1, (-1, 2))[:, order] * flip).flatten(1), torch.cat([others[:, swap], pose], 1)
 
 
 def smoothed(values: Float[Tensor, "T D"], found: Bool[Tensor, " T"]) -> Float[Tensor, "T D"]:
@@ -162,6 +190,16 @@ def smoothed(values: Float[Tensor, "T D"], found: Bool[Tensor, " T"]) -> Float[T
     padded = functional.pad(torch.cat([values * share, share], 1).T[None], (1, 1))[0].T
     total = 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
     return torch.where(found[:, None], total[:, :-1] / total[:, -1:].clamp_min(0.5), values)
+
+
+def other_side(name: str) -> str:
+    """The channel of the other half of the face, or the same one where it has no sides."""
+    for one, other in (("Left", "Right"), ("Right", "Left")):
+        if name.endswith(one):
+            return name.removesuffix(one) + other
+    if name.startswith("AU") and name[-1] in "LR":
+        return name[:-1] + {"L": "R", "R": "L"}[name[-1]]
+    return name
 
 
 @lru_cache(maxsize=1)
@@ -197,30 +235,10 @@ def read_au_decoder(path: Path) -> AUDecoder:
         raise InputError(f"{path} is not an AU decoder ({error}); make it again with tools/train_au_decoder.py") from error
 
 
-def _both_ways(decoder: AUDecoder, landmarks: FaceLandmarks) -> Float[Tensor, "T D"]:
-    """Intensities 0..1: the mean of what the picture and its mirror image say."""
-    neutral = neutral_frames(landmarks, most=_ANCHORS)
-    swap = [decoder.channels.index(_other_side(name)) for name in decoder.channels]
-    total = torch.zeros(len(landmarks.points), len(decoder.channels))
-    for view, columns in ((landmarks, list(range(len(swap)))), (mirrored(landmarks, decoder.mirror), swap)):
-        change, others = differences(decoder.mean_face, view, neutral)
-        total += decoder(torch.cat([change @ decoder.components, others], 1))[:, columns] / 2
-    return total.clamp(0.0, 1.0)
-
-
 def _above_neutral(scores: Float[Tensor, "T R"]) -> Float[Tensor, "T R"]:
     """Scores above what the person's face shows all the time (a low quantile)."""
     floor = scores.quantile(0.1, dim=0)
     return ((scores - floor) / (1 - floor).clamp_min(0.2)).clamp(0.0, 1.0)
-
-
-def _other_side(name: str) -> str:
-    for one, other in (("Left", "Right"), ("Right", "Left")):
-        if name.endswith(one):
-            return name.removesuffix(one) + other
-    if name.startswith("AU") and name[-1] in "LR":
-        return name[:-1] + {"L": "R", "R": "L"}[name[-1]]
-    return name
 
 
 @lru_cache(maxsize=1)
@@ -241,12 +259,10 @@ def _nearest_view(affine: Float[Tensor, "T 2 3"]) -> tuple[Float[Tensor, "T 3 3"
 
 
 def _similarity(
-    model: Float[Tensor, "n 3"], seen: Float[Tensor, "T n 3"], weights: Float[Tensor, " n"]
+    weighted: Float[Tensor, "n 3"], model: Float[Tensor, "n 3"], seen: Float[Tensor, "T n 3"]
 ) -> tuple[Float[Tensor, "T 3 3"], Float[Tensor, " T"]]:
-    """Rotation and scale that bring centred `model` onto `seen` (Umeyama 1991, eq. 40-42)."""
-    covariance = torch.einsum("n,tni,nj->tij", weights, seen, model)
-    left, singular, right = torch.linalg.svd(covariance)
+    """Rotation and scale that bring centred `model` (`weighted` by its points' weights) onto `seen` (Umeyama 1991, eq. 40-42)."""
+    left, singular, right = torch.linalg.svd((weighted.T @ seen).mT)
     signs = torch.ones_like(singular)
     signs[:, 2] = torch.det(left @ right).sign()
-    scale = (singular * signs).sum(1) / (weights[:, None] * model.square()).sum()
-    return left @ torch.diag_embed(signs) @ right, scale
+    return left @ torch.diag_embed(signs) @ right, (singular * signs).sum(1) / (weighted * model).sum()

@@ -23,6 +23,17 @@ _FIELDS = {
 }  # fmt: skip
 """Fields of the data by our channel. AU23's field is AU24's at another size; AU21 and AU38 are no channels of ours."""
 _SPOKEN = ("AU10", "AU12", "AU16", "AU17", "AU18", "AU20", "AU22", "AU24", "AU25", "AU26")
+_EMOTIONS = (
+    ("AU12", "AU10", "AU25", "AU7"), ("AU1", "AU4", "AU15", "AU17"), ("AU1", "AU2", "AU5", "AU25", "AU26"),
+    ("AU1", "AU2", "AU4", "AU5", "AU20", "AU25", "AU26"), ("AU4", "AU5", "AU7", "AU24"), ("AU9", "AU10", "AU15", "AU17", "AU16"),
+)  # fmt: skip
+"""Happiness, sadness, surprise, fear, anger, disgust."""
+_MOUTH_SHAPES = (
+    {"AU26": 0.7, "AU25": 1.0, "AU16": 0.4, "AU10": 0.4}, {"AU26": 0.4, "AU25": 0.8, "AU18": 0.8, "AU22": 0.9},
+    {"AU26": 0.3, "AU25": 0.8, "AU20": 0.7, "AU12": 0.5}, {"AU24": 0.9, "AU17": 0.5}, {"AU26": 0.2, "AU25": 0.5, "AU10": 0.6, "AU17": 0.4},
+    {"AU26": 0.5, "AU25": 0.8}, {"AU22": 0.9, "AU25": 0.6, "AU26": 0.3},
+)  # fmt: skip
+"""Most of each action unit in: wide, rounded, spread, closed, labiodental, half open and funnelled lips."""
 NUISANCES = ("AU21", "AU38")
 """Fields that move in the pictures and are not decoded."""
 _SEAM = 0.0035
@@ -50,6 +61,16 @@ class Heads:
     """[V] index into `part_names`."""
     part_names: tuple[str, ...]
     """The data's parts, then `lips`, `scalp` and `mouth`, which are skin there."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """One identity."""
+
+    neutral: np.ndarray
+    """[V 3] metres."""
+    ethnicity: np.ndarray
+    """[3] weights of the three sets of fields, sum 1."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +156,21 @@ def _onto_generic(heads: Surface, generic: GenericHead) -> Attachment:
     return attach(heads, registered)
 
 
-def random_look(heads: Heads, identity: int, rng: np.random.Generator) -> Look:
+def person(heads: Heads, identity: int) -> Person:
+    """An identity of the data."""
+    weights = heads.ethnicity[identity]
+    return Person(heads.neutral[identity].astype(np.float32), weights / weights.sum())
+
+
+def random_person(heads: Heads, n_identities: int, rng: np.random.Generator) -> Person:
+    """Somebody between two of the first `n_identities`, or a little beyond one of them."""
+    first, second = (person(heads, int(identity)) for identity in rng.choice(n_identities, 2, replace=False))
+    share = np.float32(rng.uniform(-0.25, 1.25))
+    weights = ((1 - share) * first.ethnicity + share * second.ethnicity).clip(0)
+    return Person((1 - share) * first.neutral + share * second.neutral, weights / weights.sum())
+
+
+def random_look(heads: Heads, someone: Person, rng: np.random.Generator) -> Look:
     """Colours by part, with irises and pupils, and one light."""
     skin = np.array([0.42, 0.27, 0.2]) + rng.uniform(0, 1) * np.array([0.5, 0.47, 0.45]) + rng.normal(0, 0.02, 3)
     hair = np.array([0.1, 0.07, 0.05]) + rng.uniform(0, 0.45) ** 1.5 * np.array([1.0, 0.8, 0.55])
@@ -147,7 +182,7 @@ def random_look(heads: Heads, identity: int, rng: np.random.Generator) -> Look:
     }  # fmt: skip
     colors = np.array([by_part[name] for name in heads.part_names])[heads.part]
     colors += rng.normal(0, 0.012, (len(colors), 1)) * (heads.part == 0)[:, None]
-    points = heads.neutral[identity].astype(np.float32)
+    points = someone.neutral
     for chosen, centre in eyes_of(heads, points):
         offset = points[chosen] - centre
         cosine = offset[:, 2] / np.linalg.norm(offset, axis=1)
@@ -169,12 +204,21 @@ def eyes_of(heads: Heads, points: np.ndarray) -> list[tuple[np.ndarray, np.ndarr
     return found
 
 
-def random_shot(rng: np.random.Generator, *, turn: float = 1.0) -> Shot:
-    """A shot with a moderately turned head (`turn` scales the angles)."""
-    spread = turn * (0.35 if rng.uniform() < 0.4 else 0.12)
+def random_view(rng: np.random.Generator) -> tuple[float, float]:
+    """Distance of a camera in metres, and pixels that 0.14 m take up before it."""
+    return rng.uniform(0.6, 1.6), rng.uniform(100, 190)
+
+
+def random_shot(rng: np.random.Generator, *, turn: float = 1.0, view: tuple[float, float] | None = None) -> Shot:
+    """A shot with a moderately turned head (`turn` scales the angles); with a `view` the camera stays there, as in a clip."""
+    spread = turn * (0.35 if rng.uniform() < (0.4 if view is None else 0.25) else 0.12)
     yaw, pitch, roll = rng.normal(0, spread), rng.normal(0, 0.6 * spread), rng.normal(0, 0.4 * spread)
     gaze = rng.normal(0, [0.15, 0.1])
-    return Shot(rotation(yaw, pitch, roll), gaze, rng.uniform(0.6, 1.6), rng.uniform(100, 190), rng.uniform(-12, 12, 2))
+    distance, width = view or random_view(rng)
+    if view:
+        nearer = rng.normal(1, 0.03)
+        distance, width = distance * nearer, width / nearer
+    return Shot(rotation(yaw, pitch, roll), gaze, distance, width, rng.uniform(-12, 12, 2))
 
 
 def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
@@ -184,13 +228,11 @@ def rotation(yaw: float, pitch: float, roll: float) -> np.ndarray:
     return turn @ np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]]) @ np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
 
 
-def posed(heads: Heads, identity: int, amounts: np.ndarray, shot: Shot) -> np.ndarray:
-    """Vertices [V 3] of an identity with field amounts [K], before the head turns; the eyes look where the shot says."""
-    points = heads.neutral[identity].astype(np.float32)
-    moved = points.copy()
-    weights = heads.ethnicity[identity] / heads.ethnicity[identity].sum()
+def posed(heads: Heads, someone: Person, amounts: np.ndarray, shot: Shot) -> np.ndarray:
+    """Vertices [V 3] of a person with field amounts [K], before the head turns; the eyes look where the shot says."""
+    points, moved = someone.neutral, someone.neutral.copy()
     for number in np.flatnonzero(amounts):
-        moved += amounts[number] * np.einsum("g,gvc->vc", weights, heads.fields[:, number])
+        moved += amounts[number] * np.einsum("g,gvc->vc", someone.ethnicity, heads.fields[:, number])
     turn = rotation(shot.gaze[0], shot.gaze[1], 0.0)
     for chosen, centre in eyes_of(heads, points):
         moved[chosen] = (moved[chosen] - centre) @ turn.T + centre
@@ -218,7 +260,7 @@ def picture(heads: Heads, vertices: np.ndarray, look: Look, shot: Shot, rng: np.
 
 
 def random_amounts(heads: Heads, rng: np.random.Generator) -> np.ndarray:
-    """Field amounts [K] 0..1 of a random expression: nothing, one action unit, some, or a talking mouth."""
+    """Field amounts [K] 0..1 of a random expression: nothing, one action unit, some, or some of the mouth."""
     kind = rng.choice(4, p=[0.08, 0.4, 0.32, 0.2])
     amounts = np.zeros(N_AU)
     options = [[AU_INDEX[name] for name in channel_names(unit)] for unit in (_SPOKEN if kind == 3 else _FIELDS.values())]
@@ -231,6 +273,35 @@ def random_amounts(heads: Heads, rng: np.random.Generator) -> np.ndarray:
         amounts[group] = both
     if kind == 3 and rng.uniform() < 0.25:
         amounts[[AU_INDEX["AU43L"], AU_INDEX["AU43R"]]] = rng.uniform()
+    return _to_fields(heads, amounts, rng)
+
+
+def likely_amounts(heads: Heads, rng: np.random.Generator) -> np.ndarray:
+    """Field amounts [K] 0..1 of what people do: an emotion (EMFACS, Ekman and Friesen 1983), speech, both, or one action unit."""
+    kind = rng.choice(4, p=[0.3, 0.35, 0.15, 0.2])
+    wanted: dict[str, float] = {}
+    if kind in (0, 2):
+        level = rng.uniform(0.2, 1.0)
+        prototype = _EMOTIONS[rng.integers(len(_EMOTIONS))]
+        wanted |= {unit: level * rng.uniform(0.4, 1.0) for unit in prototype if rng.uniform() < 0.8}
+    if kind in (1, 2):
+        spoken = _MOUTH_SHAPES[rng.integers(len(_MOUTH_SHAPES))]
+        wanted |= {unit: most * rng.uniform() for unit, most in spoken.items()}
+        if rng.uniform() < 0.15:
+            wanted |= {"AU1": rng.uniform(), "AU2": rng.uniform()}
+    if kind == 3:
+        wanted = {list(_FIELDS.values())[rng.integers(len(_FIELDS))]: rng.uniform(0.1, 1.0)}
+    if rng.uniform() < 0.1:
+        wanted["AU43"] = rng.uniform()
+    amounts = np.zeros(N_AU)
+    for unit, level in wanted.items():
+        group = [AU_INDEX[name] for name in channel_names(unit)]
+        amounts[group] = level * (rng.uniform(0.7, 1.0, len(group)) if rng.uniform() < 0.3 else 1.0)
+    return _to_fields(heads, amounts, rng)
+
+
+def _to_fields(heads: Heads, amounts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Field amounts [K] of AU channels [46], with a nuisance now and then."""
     fields = np.array([amounts[channel] if channel >= 0 else 0.0 for channel in heads.channels])
     nuisance = np.array(heads.channels) < 0
     fields[nuisance] = rng.uniform(0, 1, nuisance.sum()) * (rng.uniform(0, 1, nuisance.sum()) < 0.15)
