@@ -10,6 +10,7 @@ from torch import Tensor
 
 from emohead.channels import RIG_INDEX
 from emohead.head.gaze import with_gaze
+from emohead.types import HeadMotion
 from recon.eye_view import IRIS_CENTRES, eye_views, pick_points
 from recon.iris import LOWER_LIDS, UPPER_LIDS, cut_eyes, register_irises
 from recon.tracking import Points
@@ -29,6 +30,11 @@ _FIXATION = 0.05
 """Differences of gaze (radians) that smoothing takes for noise; larger ones are saccades and stay sharp."""
 _SHUT = 0.34
 """Share of the usual distance between the lids below which an eye does not tell where it looks."""
+_NEARLY_SHUT = 0.8
+"""An eyeBlink above which a lid is left as it is."""
+_BLINKS = (RIG_INDEX["eyeBlinkLeft"], RIG_INDEX["eyeBlinkRight"])
+_WIDES = (RIG_INDEX["eyeWideLeft"], RIG_INDEX["eyeWideRight"])
+_LIDS = tuple(zip(UPPER_LIDS, LOWER_LIDS, strict=True))
 _LOOKS = [index for name, index in RIG_INDEX.items() if name.startswith("eye")]
 
 
@@ -63,7 +69,7 @@ def refine_eyes(
     *,
     index: Int[Tensor, " n"] | None = None,
 ) -> TrackedSequence:
-    """The same track with gaze (and the lid channels that follow it) as the pictures of the eyes show it.
+    """The same track with gaze as the pictures of the eyes show it, and with lids that stay where they were though eyeLook* move them.
 
     Args:
         images: pictures of the clip; leave out those that may not be looked at.
@@ -78,7 +84,7 @@ def refine_eyes(
     measured, calibration = learn_eyes(images, landmarks, tracked, points, index=index)
     estimate = calibration.gaze(eye_features(landmarks, tracked, points))
     gaze = _merged(measured, estimate, index, tracked.fps) - calibration.ahead
-    return _looking(tracked, gaze)
+    return _looking(tracked, points, gaze)
 
 
 def learn_eyes(
@@ -182,6 +188,31 @@ def _steadied(gaze: np.ndarray) -> np.ndarray:
     return total / weight
 
 
-def _looking(tracked: TrackedSequence, gaze: Float[Tensor, "T 2"]) -> TrackedSequence:
+@torch.no_grad()
+def _looking(tracked: TrackedSequence, points: Points, gaze: Float[Tensor, "T 2"]) -> TrackedSequence:
+    """The same track looking elsewhere, its lids as far open as they were: eyeBlink and eyeWide make up for what eyeLook* change."""
     limited = gaze.clamp(-torch.tensor(GAZE_RANGE), torch.tensor(GAZE_RANGE))
-    return replace(tracked, motion=with_gaze(tracked.motion, limited[:, None].expand(-1, 2, -1).contiguous()))
+    motion = with_gaze(tracked.motion, limited[:, None].expand(-1, 2, -1).contiguous())
+    wanted = _gap(tracked, tracked.motion, points)
+    blinking = motion.rig[:, list(_BLINKS)]
+    rest = HeadMotion.neutral(3, tracked.fps)
+    rest.rig[1, list(_BLINKS)], rest.rig[2, list(_WIDES)] = 1.0, 1.0
+    relaxed, shut, wide = _gap(tracked, rest, points)
+    for _ in range(3):
+        missing = wanted - _gap(tracked, motion, points)
+        # On one scale, closing is positive and opening wider is negative.
+        lids = motion.rig[:, list(_BLINKS)] - motion.rig[:, list(_WIDES)]
+        lids = lids - missing / torch.where(lids > 0, relaxed - shut, wide - relaxed).clamp_min(1e-4)
+        # What was shut stays shut, whatever the gaze: lids of a blink yield to it.
+        lids = torch.where(blinking > _NEARLY_SHUT, blinking, lids)
+        rig = motion.rig.clone()
+        rig[:, list(_BLINKS)], rig[:, list(_WIDES)] = lids.clamp(0, 1), (-lids).clamp(0, 1)
+        motion = replace(motion, rig=rig)
+    return replace(tracked, motion=motion)
+
+
+def _gap(tracked: TrackedSequence, motion: HeadMotion, points: Points) -> Float[Tensor, "T 2"]:
+    """Distance between the middles of the lids (left, right) of this person doing `motion`, metres."""
+    posed = points(tracked.identity, motion)
+    middles = [(posed[:, list(upper[3:6])].mean(1) - posed[:, list(lower[3:6])].mean(1)).norm(dim=-1) for upper, lower in _LIDS]
+    return torch.stack(middles, 1)

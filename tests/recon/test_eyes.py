@@ -110,6 +110,11 @@ def _lids(points: torch.Tensor, view, eye: int, columns: np.ndarray) -> tuple[np
     return edges[0], edges[1]
 
 
+def _gap(tracked: TrackedSequence, points) -> torch.Tensor:
+    posed = points(tracked.identity, tracked.motion)
+    return (posed[:, [386, 159]] - posed[:, [374, 145]]).norm(dim=-1)
+
+
 def _error(found: TrackedSequence, truth: TrackedSequence, frames: slice) -> torch.Tensor:
     """Mean error (yaw, pitch) in radians, a constant left out."""
     difference = (found.motion.gaze - truth.motion.gaze)[frames].mean(1)
@@ -140,6 +145,7 @@ def test_gaze_comes_from_the_pictures(truth, blind, pictures, points):
     assert yaw < 0.03
     assert pitch < 0.03
     assert torch.equal(found.motion.gaze[:, 0], found.motion.gaze[:, 1])
+    assert (_gap(found, points) - _gap(track, points)).abs().median() < 2e-4  # metres: lids stay though eyeLook* move them
     looks = [index for name, index in RIG_INDEX.items() if name.startswith("eyeLook")]
     assert torch.allclose(found.motion.rig[:, looks], gaze_to_rig(found.motion.gaze)[:, looks])
 
