@@ -8,6 +8,7 @@ from emohead.channels import N_RIG
 from emohead.errors import InputError
 from emohead.head import skinning
 from emohead.head.base import HeadModel
+from emohead.head.flame import FlameHead
 from emohead.head.generic import PARENTS, GenericHead
 from emohead.types import HeadIdentity, HeadMotion
 from recon.motion_model import Points
@@ -22,8 +23,12 @@ def landmark_points(head: HeadModel) -> Points:
     Raises:
         InputError: the head model's landmarks are not known.
     """
+    if isinstance(head, FlameHead):
+        from recon.flame_landmarks import flame_landmark_points
+
+        return flame_landmark_points(head)
     if not isinstance(head, GenericHead):
-        raise InputError(f"the {head.name} head has no MediaPipe landmarks here; track with --head generic")
+        raise InputError(f"the {head.name} head has no known landmarks; track with the generic or a FLAME head")
     data = head.data
     corners, barycentric = data.triangles[data.mediapipe478_triangle], data.mediapipe478_barycentric
 

@@ -64,10 +64,11 @@ def track_footage(
     """
     if progress:
         progress(0.0, "finding out who it is")
-    at_rest = landmark_points(head)(head.identity(), HeadMotion.neutral(1, footage.frames.fps))[0]
+    points = landmark_points(head)
+    at_rest = points(head.identity(), HeadMotion.neutral(1, footage.frames.fps))[0]
     return track(
         footage.landmarks,
-        landmark_points(head),
+        points,
         fps=footage.frames.fps,
         camera=footage.camera,
         offset_basis=smooth_offset_basis(head.neutral, at_rest),

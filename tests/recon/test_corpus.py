@@ -41,8 +41,9 @@ def _first_frames(source: Path, target: Path, count: int = 12) -> None:
     with av.open(str(target), "w") as container:
         stream = container.add_stream("mpeg4", rate=25)
         for frame in itertools.islice(read_video(source, fps=25.0), count):
-            stream.height, stream.width = frame.rgb.shape[:2]
-            stream.bit_rate = 4_000_000
+            if not container.streams.video[0].codec_context.is_open:
+                stream.height, stream.width = frame.rgb.shape[:2]
+                stream.bit_rate = 4_000_000
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame.rgb.numpy(), "rgb24")))
         container.mux(stream.encode())
 
