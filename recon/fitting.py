@@ -16,10 +16,10 @@ from emohead.channels import N_RIG
 from emohead.head.base import HeadModel
 from emohead.raster.base import Rasterizer
 from emohead.types import Camera, HeadMotion
-from recon.calibration import Calibration
 from recon.initialise import Layout
 from recon.losses import l1_ssim
-from recon.trained import Limits, Trained
+from recon.occlusion import BLOCK, block_error, hidden_blocks, to_pixels
+from recon.trained import Fitted, Limits, Trained
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,12 @@ class FitConfig:
     """Weight of the mean absolute colour error inside each of the eye and mouth boxes."""
     final_rate: float = 0.05
     """Step size at the end, relative to the start."""
+    relocate_every: int = 250
+    """Steps between relocations of Gaussians that show nothing."""
+    relocate_until: float = 0.7
+    """Share of the steps after which they stay."""
+    judge_every: float = 0.1
+    """Share of the steps between looks at the validation pictures, in the second half of the fit."""
     calibrate_every: int = 3
     """The motion learns from every so many-th step: its gradient costs a third of a step."""
     likeness: float = 0.35
@@ -73,25 +79,15 @@ class FitData:
     regions: list[tuple[tuple[slice, slice], ...]]
     """Boxes (rows, columns) of eyes and mouth in every picture."""
     training: list[int]
-    """Pictures that may be looked at."""
+    """Pictures that train."""
+    validation: list[int] = field(default_factory=list)
+    """Pictures that train nothing but tell when to stop."""
 
     def camera(self, picture: int) -> Camera:
         """The camera of one picture."""
         which = int(self.camera_of[picture])
         one = slice(which, which + 1)
         return replace(self.cameras, world_to_camera=self.cameras.world_to_camera[one], intrinsics=self.cameras.intrinsics[one])
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What a fit gives, at any time."""
-
-    avatar: GaussianAvatar
-    """The avatar."""
-    calibration: Calibration
-    """What the pictures taught the tracker about this person."""
-    step: int
-    """Training steps done."""
 
 
 def fit(
@@ -118,59 +114,119 @@ def fit(
         report: called with (step, loss) now and then.
     """
     config = config or FitConfig()
-    trained = Trained(avatar, layout, data.head, frames_of(data.motion, data.training), config.limits)
-    if checkpoint:
-        trained.resume(checkpoint)
+    run = _Run(avatar, layout, data, rasterizer, config)
+    if checkpoint and checkpoint.is_file():
+        run.resume(checkpoint)
+    trained = run.trained
     order = _picture_order(data, config, skip=trained.steps)
-    pyramid = {1: (data.images, data.mattes), 2: (_halved(data.images), _halved(data.mattes[..., None])[..., 0])}
     saved, losses = time.monotonic(), []
     while trained.steps < config.steps:
-        step = trained.steps
-        shrink = 2 if step < config.coarse_share * config.steps else 1
-        picture = next(order)
-        images, mattes = pyramid[shrink]
-        loss = _loss(trained, data, picture, images[picture], mattes[picture], shrink, rasterizer, config)
-        loss.backward()
-        trained.update(_rate(step, config))
-        losses.append(loss.detach())
+        losses.append(run.step(next(order)))
         if report and trained.steps % _REPORT_EVERY == 0:
             report(trained.steps, float(torch.stack(losses[-_REPORT_EVERY:]).mean()))
         if time.monotonic() - saved > config.checkpoint_seconds or trained.steps == config.steps:
             log.info("step %d of %d: loss %.5f", trained.steps, config.steps, float(torch.stack(losses).mean()))
-            saved, losses = time.monotonic(), []
-            if trained.steps == config.steps:
-                trained.limit()
             if checkpoint:
-                trained.save(checkpoint)
+                run.save(checkpoint)
             if watch:
                 watch(_state(trained))
-    return _state(trained)
+            saved, losses = time.monotonic(), []
+    return run.best()
+
+
+class _Run:
+    """One fit: what is trained, what it is trained on, and what was seen on the way."""
+
+    def __init__(self, avatar: GaussianAvatar, layout: Layout, data: FitData, rasterizer: Rasterizer, config: FitConfig):
+        self.data, self.rasterizer, self.config = data, rasterizer, config
+        self.trained = Trained(avatar, layout, data.head, frames_of(data.motion, data.training), config.limits)
+        self.pyramid = {1: (data.images, data.mattes), 2: (_halved(data.images), _halved(data.mattes[..., None])[..., 0])}
+        count, height, width = data.mattes.shape
+        self.errors = torch.full((count, height // 2 // BLOCK, width // 2 // BLOCK), torch.nan)
+        self.hidden = torch.zeros(self.errors.shape, dtype=torch.bool)
+        self.best_error = torch.tensor(torch.inf)
+        self.best_state: dict[str, Tensor] = {}
+
+    def step(self, picture: int) -> Tensor:
+        """Train on one picture; returns the loss."""
+        trained, config, step = self.trained, self.config, self.trained.steps
+        loss = self._loss(picture)
+        loss.backward()
+        trained.update(_rate(step, config))
+        if trained.steps == round(config.coarse_share * config.steps):
+            self.hidden = hidden_blocks(self.errors)
+        share = trained.steps / config.steps
+        if trained.steps % config.relocate_every == 0 and 0.1 < share < config.relocate_until:
+            moved = trained.relocate(torch.Generator().manual_seed(config.seed * 1_000_003 + trained.steps))
+            log.info("step %d: %d Gaussians moved", trained.steps, moved)
+        if share == 1.0:
+            trained.limit()
+        if self.data.validation and share > 0.5 and trained.steps % max(1, round(config.judge_every * config.steps)) == 0:
+            self._judge()
+        return loss.detach()
+
+    def best(self) -> Fitted:
+        """The state that explained the validation pictures best; the last one if there are none."""
+        if not self.best_state:
+            return _state(self.trained)
+        return self.trained.snapshot(self.best_state)
+
+    def save(self, path: Path) -> None:
+        """Keep everything for `resume`."""
+        best = {f"best.{name}": tensor for name, tensor in self.best_state.items()}
+        self.trained.save(path, {"errors": self.errors, "hidden": self.hidden, "best_error": self.best_error, **best})
+
+    def resume(self, path: Path) -> None:
+        """Go on from a saved state."""
+        extra = self.trained.resume(path)
+        self.errors, self.hidden, self.best_error = (extra.pop(name) for name in ("errors", "hidden", "best_error"))
+        self.best_state = {name.removeprefix("best."): tensor for name, tensor in extra.items()}
+
+    @torch.no_grad()
+    def _judge(self) -> None:
+        avatar, calibration = self.trained.avatar(), self.trained.calibration()
+        errors = []
+        for picture in self.data.validation:
+            motion = calibration(self.data.motion.frames(picture, picture + 1))
+            splats = avatar.pose(self.data.head(avatar.identity, motion), motion).frame(0)
+            drawn = self.rasterizer(splats, self.data.camera(picture), background=avatar.background).rgb[0]
+            errors.append(l1_ssim(drawn.clamp(0, 1), self.data.images[picture].float() / 255.0))
+        error = torch.stack(errors).mean()
+        log.info("step %d: validation %.5f", self.trained.steps, float(error))
+        if error < self.best_error:
+            self.best_error, self.best_state = error, self.trained.state()
+
+    def _loss(self, picture: int) -> Tensor:
+        trained, data, config, step = self.trained, self.data, self.config, self.trained.steps
+        shrink = 2 if step < config.coarse_share * config.steps else 1
+        image, matte = (pictures[picture] for pictures in self.pyramid[shrink])
+        avatar = trained.avatar()
+        background = _background(avatar, step, config)
+        motion = data.motion.frames(picture, picture + 1)
+        with torch.set_grad_enabled(step % config.calibrate_every == 0):
+            motion = trained.calibration()(motion)
+            mesh = data.head(avatar.identity, motion)
+        splats = avatar.pose(mesh, motion).frame(0)
+        camera = data.camera(picture).resized(image.shape[1], image.shape[0])
+        rendered = self.rasterizer(splats, camera, background=background)
+        uncovered = 1.0 - matte.float() / 255.0
+        target = image.float() / 255.0 + uncovered[..., None] * (background - avatar.background)
+        rgb = rendered.rgb[0]
+        if shrink == 2:
+            self.errors[picture] = block_error(rgb.detach(), target)
+        elif bool(self.hidden[picture].any()):
+            # What hides the person asks for nothing.
+            hidden = to_pixels(self.hidden[picture], *matte.shape)[..., None]
+            target = torch.where(hidden, rgb.detach(), target)
+        loss = l1_ssim(rgb, target) + config.alpha_weight * (rendered.alpha[0] + uncovered - 1.0).abs().mean()
+        for rows, columns in data.regions[picture]:
+            box = slice(rows.start // shrink, rows.stop // shrink), slice(columns.start // shrink, columns.stop // shrink)
+            loss = loss + config.region_weight * (rgb[box] - target[box]).abs().mean()
+        return loss
 
 
 def _state(trained: Trained) -> Fitted:
-    return Fitted(trained.avatar(detached=True), trained.calibration(detached=True), trained.steps)
-
-
-def _loss(
-    trained: Trained, data: FitData, picture: int, image: Tensor, matte: Tensor, shrink: int, rasterizer: Rasterizer, config: FitConfig
-) -> Tensor:
-    avatar, step = trained.avatar(), trained.steps
-    background = _background(avatar, step, config)
-    motion = data.motion.frames(picture, picture + 1)
-    with torch.set_grad_enabled(step % config.calibrate_every == 0):
-        motion = trained.calibration()(motion)
-        mesh = data.head(avatar.identity, motion)
-    splats = avatar.pose(mesh, motion).frame(0)
-    camera = data.camera(picture).resized(image.shape[1], image.shape[0])
-    rendered = rasterizer(splats, camera, background=background)
-    uncovered = 1.0 - matte.float() / 255.0
-    target = image.float() / 255.0 + uncovered[..., None] * (background - avatar.background)
-    rgb = rendered.rgb[0]
-    loss = l1_ssim(rgb, target) + config.alpha_weight * (rendered.alpha[0] + uncovered - 1.0).abs().mean()
-    for rows, columns in data.regions[picture]:
-        box = slice(rows.start // shrink, rows.stop // shrink), slice(columns.start // shrink, columns.stop // shrink)
-        loss = loss + config.region_weight * (rgb[box] - target[box]).abs().mean()
-    return loss
+    return trained.snapshot(trained.state())
 
 
 def _background(avatar: GaussianAvatar, step: int, config: FitConfig) -> Tensor:

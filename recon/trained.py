@@ -1,11 +1,13 @@
 """What a fit changes: the avatar's tensors, the torso's velocities and the tracker's calibration, with optimiser, limits and checkpoint."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
+from jaxtyping import Int
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from emohead.avatar.gaussian_avatar import GaussianAvatar
 from emohead.head.base import HeadModel
@@ -15,6 +17,7 @@ from recon.appearance import POSE_LATENTS, correction_directions
 from recon.body import rigid_basis
 from recon.calibration import Calibration
 from recon.initialise import Layout
+from recon.relocation import choose_moves, split
 
 RATES = {
     "offsets": 6e-5, "quats": 3e-3, "log_scales": 6e-3, "opacity_logits": 2e-2, "sh": 2e-2,
@@ -22,6 +25,7 @@ RATES = {
 }  # fmt: skip
 """Adam's step sizes: metres, logarithms, logits, SH coefficients; then the corrections', the body's and the calibration's."""
 _CORRECTIONS = ("means", "colors", "opacities")
+_SHARED = ("body", "calibration")
 _ADAM = ("exp_avg", "exp_avg_sq", "step")
 _LIMIT_EVERY = 4
 """Limits are checked after so many steps: they cost as much as the optimiser."""
@@ -47,18 +51,30 @@ class Limits:
     """The same for the calibration."""
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit gives, at any time."""
+
+    avatar: GaussianAvatar
+    """The avatar."""
+    calibration: Calibration
+    """What the pictures taught the tracker about this person."""
+    step: int
+    """Training steps done."""
+
+
 class Trained:
     """The trained tensors of one `fit` call."""
 
     def __init__(self, avatar: GaussianAvatar, layout: Layout, head: HeadModel, training: HeadMotion, limits: Limits):
         corrections = correction_directions(training, avatar.n_gaussians)
         self.template = replace(avatar, corrections=corrections)
-        self.layout, self.limits, self.steps = layout, limits, 0
-        self._rigid = rigid_basis(head, avatar)
+        self.limits, self.steps = limits, 0
+        self._first, self._first_layout, self._first_rigid = self.template, layout, rigid_basis(head, avatar)
+        self.bind(torch.arange(avatar.n_gaussians))
+        self.demand = torch.zeros(avatar.n_gaussians)
         self.tensors = {
-            name: getattr(corrections if name in _CORRECTIONS else avatar, name).clone()
-            for name in RATES
-            if name not in ("body", "calibration")
+            name: getattr(corrections if name in _CORRECTIONS else avatar, name).clone() for name in RATES if name not in _SHARED
         }
         self.tensors["body"] = torch.zeros(POSE_LATENTS.stop - POSE_LATENTS.start, 6)
         self.tensors["calibration"] = Calibration.none().weights
@@ -66,19 +82,43 @@ class Trained:
         # Gradients of a mean over pixels are about 1e-8: Adam's default epsilon would freeze them.
         self.optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
 
-    def avatar(self, *, detached: bool = False) -> GaussianAvatar:
-        """The avatar as it is now."""
-        values = {name: tensor.detach().clone() if detached else tensor for name, tensor in self.tensors.items()}
-        own = {name: values[name] for name in RATES if name not in (*_CORRECTIONS, "body", "calibration")}
-        swing = torch.einsum("nck,zk->znc", self._rigid, values["body"])
+    def bind(self, origin: Int[Tensor, " N"]) -> None:
+        """Let every Gaussian ride where the Gaussian `origin` of the first guess rides, with its limits."""
+        self.origin, first = origin, self._first
+        self.template = replace(
+            first, triangle=first.triangle[origin], barycentric=first.barycentric[origin], rest_size=first.rest_size[origin]
+        )
+        self.layout = Layout(*(getattr(self._first_layout, field.name)[origin] for field in fields(Layout)))
+        self._rigid = self._first_rigid[origin]
+
+    def avatar(self) -> GaussianAvatar:
+        """The avatar as it is now, differentiable."""
+        return self._avatar(self.template, self._rigid, self.tensors)
+
+    def state(self) -> dict[str, Tensor]:
+        """A copy of everything that makes the avatar and the calibration."""
+        values = {name: tensor.detach().clone() for name, tensor in self.tensors.items()}
+        return {**values, "origin": self.origin.clone(), "at": torch.tensor(self.steps)}
+
+    def snapshot(self, state: dict[str, Tensor]) -> Fitted:
+        """The avatar and the calibration of a `state`."""
+        now = self.origin
+        self.bind(state["origin"])
+        avatar = self._avatar(self.template, self._rigid, state)
+        self.bind(now)
+        return Fitted(avatar, Calibration(state["calibration"]), int(state["at"]))
+
+    @staticmethod
+    def _avatar(template: GaussianAvatar, rigid: Tensor, values: dict[str, Tensor]) -> GaussianAvatar:
+        own = {name: values[name] for name in RATES if name not in (*_CORRECTIONS, *_SHARED)}
+        swing = torch.einsum("nck,zk->znc", rigid, values["body"])
         before, pose, after = values["means"].split((POSE_LATENTS.start, swing.shape[0], values["means"].shape[0] - POSE_LATENTS.stop))
         changes = {"means": torch.cat([before, pose + swing, after]), "colors": values["colors"], "opacities": values["opacities"]}
-        return replace(self.template, **own, corrections=replace(self.template.corrections, **changes))
+        return replace(template, **own, corrections=replace(template.corrections, **changes))
 
-    def calibration(self, *, detached: bool = False) -> Calibration:
-        """The tracker's calibration as it is now."""
-        weights = self.tensors["calibration"]
-        return Calibration(weights.detach().clone() if detached else weights)
+    def calibration(self) -> Calibration:
+        """The tracker's calibration as it is now, differentiable."""
+        return Calibration(self.tensors["calibration"])
 
     def update(self, rate: float) -> None:
         """One step of the optimiser at `rate` times the step sizes."""
@@ -89,6 +129,9 @@ class Trained:
             gradient = self.tensors[name].grad
             if gradient is not None:
                 gradient[kept] = 0.0
+        asked = self.tensors["offsets"].grad
+        if asked is not None:
+            self.demand += asked.norm(dim=1)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.steps += 1
@@ -113,22 +156,42 @@ class Trained:
         tensors["colors"].clamp_(-limits.max_color_correction, limits.max_color_correction)
         tensors["opacities"].clamp_(-limits.max_opacity_correction, limits.max_opacity_correction)
 
-    def save(self, path: Path) -> None:
-        """Write everything that `resume` needs, whole or not at all."""
+    @torch.no_grad()
+    def relocate(self, generator: torch.Generator) -> int:
+        """Move Gaussians that show nothing to where the pictures ask for more; returns how many."""
+        corrections = self.template.corrections
+        reach = torch.maximum(corrections.high, -corrections.low)
+        brightest = self.tensors["opacity_logits"] + (reach[:, None] * self.tensors["opacities"].abs()).amax(0)
+        move = choose_moves(torch.sigmoid(brightest), self.demand, ~self.layout.color_is_fixed, generator)
+        own = {name: tensor for name, tensor in self.tensors.items() if name not in _SHARED}
+        split({name: tensor.data for name, tensor in own.items()}, move, generator)
+        for name, tensor in own.items():
+            for key in ("exp_avg", "exp_avg_sq"):
+                moments = self.optimizer.state[tensor][key]
+                moments[(slice(None), move.target) if name in _CORRECTIONS else move.target] = 0.0
+        origin = self.origin.clone()
+        origin[move.target] = origin[move.source]
+        self.bind(origin)
+        self.demand.zero_()
+        self.limit()
+        return len(move.source)
+
+    def save(self, path: Path, extra: dict[str, Tensor]) -> None:
+        """Write everything that `resume` needs and what the fit adds, whole or not at all."""
         state = {name: tensor.detach() for name, tensor in self.tensors.items()}
         for name, tensor in self.tensors.items():
             for key in _ADAM:
                 if key in self.optimizer.state[tensor]:
                     state[f"{name}.{key}"] = self.optimizer.state[tensor][key]
         with whole_file(path) as partial:
-            save_file({**state, "fit_step": torch.tensor(self.steps)}, partial)
+            save_file({**state, **extra, "fit_step": torch.tensor(self.steps), "origin": self.origin, "demand": self.demand}, partial)
 
-    def resume(self, path: Path) -> None:
-        """Go on from a saved state, if there is one."""
-        if not path.is_file():
-            return
+    def resume(self, path: Path) -> dict[str, Tensor]:
+        """Go on from a saved state; returns what the fit had added."""
         state = load_file(path)
+        self.bind(state.pop("origin"))
+        self.demand, self.steps = state.pop("demand"), int(state.pop("fit_step"))
         for name, tensor in self.tensors.items():
-            tensor.data.copy_(state[name])
-            self.optimizer.state[tensor] = {key: state[f"{name}.{key}"] for key in _ADAM if f"{name}.{key}" in state}
-        self.steps = int(state["fit_step"])
+            tensor.data.copy_(state.pop(name))
+            self.optimizer.state[tensor] = {key: state.pop(f"{name}.{key}") for key in _ADAM if f"{name}.{key}" in state}
+        return state
