@@ -5,7 +5,7 @@ serves every frame and both eyes. All gaze directions of a grid are compared wit
 together, reflections are outvoted by iterative reweighting, and the best path through time decides between rivals.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import no_type_check
 
@@ -198,7 +198,7 @@ def _refine(
 
 
 def _compare_eyes(
-    views: EyeViews, frame: int, votes: list[_Votes | None], candidates: np.ndarray, profile: np.ndarray, bias: np.ndarray
+    views: EyeViews, frame: int, votes: Sequence[_Votes | None], candidates: np.ndarray, profile: np.ndarray, bias: np.ndarray
 ) -> tuple[np.ndarray, list[np.ndarray | None]]:
     """Mean squared residual of both eyes at each candidate, and each eye's [C, 3] (sum of squares, gain, offset)."""
     total, weight, fits = np.zeros(len(candidates)), 1e-6, []
