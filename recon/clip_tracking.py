@@ -44,8 +44,12 @@ def track_clip(path: Path, head: HeadModel, *, face: int | None = None, progress
         InputError: not a video, no usable face.
     """
 
-    def part(start: float, stop: float) -> Progress | None:
-        return None if progress is None else lambda share, text: progress(start + (stop - start) * share, text)
+    def part(start: float, stop: float) -> Progress:
+        def tell(share: float, text: str) -> None:
+            if progress:
+                progress(start + (stop - start) * share, text)
+
+        return tell
 
     footage = read_footage(path, settings=FootageSettings(hold_out=0.0, face=face, max_pictures=PICTURES), progress=part(0.0, 0.6))
     track = track_footage(footage, head, progress=part(0.6, 0.9))

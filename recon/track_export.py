@@ -124,7 +124,7 @@ def write_flame_npz(path: str | Path, track: TrackedSequence, head: HeadModel) -
         "world_to_camera": track.camera.world_to_camera,
         "intrinsics": track.camera.intrinsics,
     }
-    numbers = {name: tensor.float().numpy() for name, tensor in arrays.items()}
+    numbers: dict[str, Any] = {name: tensor.float().numpy() for name, tensor in arrays.items()}
     with whole_file(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, format=np.array(FLAME_FORMAT), fps=np.array(track.fps), **numbers)
 

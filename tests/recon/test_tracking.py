@@ -9,6 +9,7 @@ from emohead.channels import RIG_INDEX
 from emohead.head.gaze import gaze_to_rig
 from emohead.head.generic import load_generic
 from emohead.types import Camera, HeadIdentity, HeadMotion
+from recon import tracking
 from recon.landmark_head import landmark_points
 from recon.landmarks import EYES, LIPS
 from recon.tracking import TrackingConfig, smooth_offset_basis, track, track_motion
@@ -97,6 +98,51 @@ def test_a_frame_without_a_face_is_carried_by_its_neighbours(points, truth):
     assert result.confidence[12] == 0 and result.confidence[11] > 0.7
     assert (result.motion.head_rotation - motion.head_rotation).abs().max() < 0.1
     assert result.identity is identity
+
+
+def test_held_out_frames_change_nothing_else(head, points, truth, tracked):
+    """Other landmarks in the held-out frames: identity, camera and the motion of the training frames stay as they are, bit by bit."""
+    landmarks = truth[2]
+    other = landmarks.points.clone()
+    other[20:] = other[20:].flip(0) + torch.tensor([30.0, -12.0])
+    basis = smooth_offset_basis(head.neutral, head.landmarks(head.neutral[None], "mediapipe478")[0])
+    again = track(
+        FaceLandmarks(other, landmarks.scores.clone()),
+        points,
+        fps=FPS,
+        camera=_camera(),
+        offset_basis=basis,
+        n_shape=head.n_shape,
+        training=torch.arange(N_FRAMES) < 20,
+        config=CONFIG,
+    )
+    assert torch.equal(again.identity.shape, tracked.identity.shape) and torch.equal(again.identity.offsets, tracked.identity.offsets)
+    assert torch.equal(again.camera.world_to_camera, tracked.camera.world_to_camera)
+    assert torch.equal(again.motion.rig[:20], tracked.motion.rig[:20])
+    assert torch.equal(again.motion.head_rotation[:20], tracked.motion.head_rotation[:20])
+    assert not torch.equal(again.motion.translation[20:], tracked.motion.translation[20:])
+
+
+def test_stretches_equal_the_whole(points, truth, monkeypatch):
+    identity, _, landmarks = truth
+    quick = TrackingConfig(iterations=2)
+    whole = track_motion(landmarks, points, fps=FPS, camera=_camera(), identity=identity, config=quick)
+    monkeypatch.setattr(tracking, "STRETCH", 8)
+    parts = track_motion(landmarks, points, fps=FPS, camera=_camera(), identity=identity, config=quick)
+    monkeypatch.setattr(tracking, "MARGIN", 6)
+    short = track_motion(landmarks, points, fps=FPS, camera=_camera(), identity=identity, config=quick)
+    assert torch.equal(whole.motion.rig, parts.motion.rig)  # the margin reaches over the whole of this short clip
+    assert (whole.motion.head_rotation - short.motion.head_rotation).abs().max() < 0.01
+
+
+def test_noise_is_smoothed_without_lag(points, truth):
+    identity, motion, landmarks = truth
+    noise = torch.randn(N_FRAMES, 1, 2, generator=torch.Generator().manual_seed(1)) * 1.5
+    noisy = FaceLandmarks(landmarks.points + noise, landmarks.scores)
+    result = track_motion(noisy, points, fps=FPS, camera=_camera(), identity=identity)
+    early, late = motion.rig[:, RIG_INDEX["jawOpen"]], result.motion.rig[:, RIG_INDEX["jawOpen"]]
+    ahead, behind = torch.corrcoef(torch.stack([late[:-1], early[1:]]))[0, 1], torch.corrcoef(torch.stack([late[1:], early[:-1]]))[0, 1]
+    assert torch.corrcoef(torch.stack([late, early]))[0, 1] > 0.98 and (ahead - behind).abs() < 0.02
 
 
 def test_offset_basis_fades_away_from_the_landmarks(head):
