@@ -64,6 +64,11 @@ def blind(truth):
     return replace(tracked, motion=replace(tracked.motion, gaze=still, rig=rig)), replace(landmarks, points=middle)
 
 
+@pytest.fixture(scope="module")
+def found(blind, pictures, points):
+    return refine_eyes(pictures, blind[1], blind[0], points)
+
+
 def _landmarks(tracked: TrackedSequence, points) -> FaceLandmarks:
     world = points(tracked.identity, tracked.motion)
     in_camera = world @ tracked.camera.world_to_camera[0, :3, :3].T + tracked.camera.world_to_camera[0, :3, 3]
@@ -138,9 +143,8 @@ def test_places_in_crops_and_pixels_are_inverse(truth, points):
     assert torch.allclose(views.to_crops(views.to_pixels(places)), places.expand(N_FRAMES, 2, 3, 2), atol=1e-4)
 
 
-def test_gaze_comes_from_the_pictures(truth, blind, pictures, points):
-    track, landmarks = blind
-    found = refine_eyes(pictures, landmarks, track, points)
+def test_gaze_comes_from_the_pictures(truth, blind, found, points):
+    track, _ = blind
     yaw, pitch = _error(found, truth[0], slice(0, N_FRAMES))
     assert yaw < 0.03
     assert pitch < 0.03
@@ -159,15 +163,14 @@ def test_frames_without_pictures_are_told_by_their_landmarks(truth, blind, pictu
     assert yaw < 0.4 * still
 
 
-def test_a_blink_holds_the_gaze(truth, blind, pictures, points):
-    track, landmarks = blind
-    gaze = refine_eyes(pictures, landmarks, track, points).motion.gaze[:, 0]
+def test_a_blink_holds_the_gaze(found):
+    gaze = found.motion.gaze[:, 0]
     before, after = gaze[BLINK.start - 1], gaze[BLINK.stop]
     low, high = torch.minimum(before, after) - 0.02, torch.maximum(before, after) + 0.02
     assert ((gaze[BLINK] >= low) & (gaze[BLINK] <= high)).all()
 
 
-def test_frames_without_a_face_are_bridged(truth, blind, pictures, points):
+def test_frames_without_a_face_are_bridged(blind, pictures, points):
     track, landmarks = blind
     lost = landmarks.points.clone()
     lost[30:33] = torch.nan
@@ -175,7 +178,6 @@ def test_frames_without_a_face_are_bridged(truth, blind, pictures, points):
     assert torch.isfinite(found.motion.gaze).all()
 
 
-def test_same_pictures_same_gaze(blind, pictures, points):
+def test_same_pictures_same_gaze(blind, pictures, points, found):
     track, landmarks = blind
-    first, second = (refine_eyes(iter(pictures), landmarks, track, points).motion.gaze for _ in range(2))
-    assert torch.equal(first, second)
+    assert torch.equal(refine_eyes(iter(pictures), landmarks, track, points).motion.gaze, found.motion.gaze)
