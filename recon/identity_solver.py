@@ -65,9 +65,10 @@ def solve_identity(clip: Clip, view: View, config: TrackingConfig, *, offset_bas
     importance = torch.where(clip.at_rest, config.anchor_weight, 1.0) * clip.evidence
     offsets = torch.zeros(N_POINTS, 3)
     state = _upright(clip, view, loose)
+    modes = _mode_directions(view, min(n_shape, MOST_MODES))
     for number in range(config.rounds):
         state = solve_motion(clip, view, directions(view.points, view.identity), state, loose, iterations=2)
-        step, change = _mode_step(clip, view, state, importance, loose, min(n_shape, MOST_MODES))
+        step, change = _mode_step(clip, view, state, importance, loose, modes)
         shape = view.identity.shape.clone()
         shape[: len(step)] += step
         view = replace(view, identity=replace(view.identity, shape=shape))
@@ -105,11 +106,9 @@ def _upright(clip: Clip, view: View, config: TrackingConfig) -> Tensor:
     return solve_motion(posing, view, local, start, replace(config, huber=20.0), iterations=6)
 
 
-def _mode_step(clip: Clip, view: View, state: Tensor, importance: Tensor, config: TrackingConfig, n_modes: int) -> tuple[Tensor, Tensor]:
+def _mode_step(clip: Clip, view: View, state: Tensor, importance: Tensor, config: TrackingConfig, modes: Tensor) -> tuple[Tensor, Tensor]:
     """A Newton step of the identity modes with every frame's motion eliminated (Schur complement), and how the motion answers."""
-    local = directions(view.points, view.identity)
-    rest = view.points(view.identity, to_motion(torch.zeros(1, N_UNKNOWNS)))[0]
-    modes = _mode_directions(view, n_modes, rest)
+    local, n_modes = directions(view.points, view.identity), modes.shape[2]
     low, high = limits(clip)
     own = priors(clip, state, config)
     shared = config.shape_prior * float(importance.sum()) * torch.eye(n_modes)
@@ -147,9 +146,10 @@ def _mode_step(clip: Clip, view: View, state: Tensor, importance: Tensor, config
     return step, -(torch.cat(answers) @ step)
 
 
-def _mode_directions(view: View, n_modes: int, rest: Tensor) -> Float[Tensor, "478 3 M"]:
+def _mode_directions(view: View, n_modes: int) -> Float[Tensor, "478 3 M"]:
     """How each identity mode moves the landmarks of the head at rest, per standard deviation."""
     shape, still = view.identity.shape, to_motion(torch.zeros(1, N_UNKNOWNS))
+    rest = view.points(view.identity, still)[0]
     moved = []
     for mode in range(n_modes):
         nudged = shape.clone()
