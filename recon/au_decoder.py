@@ -5,8 +5,8 @@ raises its upper lip is given a smile. So pictures of MakeHuman heads doing know
 a network learned what it answers (tools/train_au_decoder.py). It sees how the landmarks differ from the same person's neutral face,
 with pose and size removed, and how the scores differ.
 
-What has no synthetic example is read from the scores through the rig (`emohead.head.action_units`): AU6, 11, 13, 14, 19, 23, 27, 28, 29
-and 30; AU24 is "lips tight or pressed", since the examples of 23 and 24 are one shape.
+What has no synthetic example is read from the scores through the rig (`emohead.head.action_units`) where the landmarker has a live score
+for it: AU14, 27, 28 and 30. AU6, 11, 13, 19, 23 and 29 stay zero; AU24 is "lips tight or pressed", since 23 and 24 are one shape there.
 """
 
 import json
@@ -33,8 +33,8 @@ from recon.types import FaceLandmarks
 ASSET_NAME = "au_decoder.safetensors"
 VERSION = 1
 EYE_CORNERS = (33, 263)
-FROM_SCORES = ("AU6L", "AU6R", "AU14L", "AU14R", "AU27", "AU28", "AU29", "AU30L", "AU30R")
-"""Channels without a synthetic example that are read from the scores instead. The rest of those (11, 13, 19, 23) stays zero."""
+FROM_SCORES = ("AU14L", "AU14R", "AU27", "AU28", "AU30L", "AU30R")
+"""Channels without a synthetic example that are read from the scores instead."""
 INPUT_LIMIT = 4.0
 """Standard deviations from the mean at which inputs are cut off."""
 _ANCHORS = 24
