@@ -5,6 +5,7 @@ penalties are robust (a saccade or a cut is not smeared) and scaled by what the 
 face nor the number of landmarks changes how smooth the result is.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -238,7 +239,7 @@ def robust_weights(error: Float[Tensor, "T 2 478"], weights: Float[Tensor, "T 47
     return weights * (config.huber / error.norm(dim=1).clamp_min(config.huber))
 
 
-def in_chunks(function, state: Tensor) -> Tensor:
+def in_chunks(function: Callable[[Tensor], Tensor], state: Float[Tensor, "T K"]) -> Tensor:
     """`function` of the frames, a chunk at a time."""
     return torch.cat([function(state[frames]) for frames in _chunks(state.shape[0])])
 
