@@ -3,8 +3,8 @@
     python -m benchmarks.tracking --capture ../shared/data/captures/mei --videos ../shared/data/videos/wojtek.mp4 ... [--json FILE]
 
 needs the `recon` extra and the face landmarker in `EMOHEAD_ASSETS`. The truth is only compared with; the camera's focal length is the
-tracker's guess. "rest" are the frames in which 95 % of the
-landmarks, each averaged over 9 frames, move by less than 0.5 % of the face's size per frame.
+tracker's guess. "rest" are the frames in which 95 % of the landmarks, each averaged over 9 frames, move by less than 0.5 % of the face's
+size per frame.
 """
 
 import argparse
