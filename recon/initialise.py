@@ -57,7 +57,7 @@ PLANS: tuple[PartPlan, ...] = (
     PartPlan("scalp", 4500, 25e-3, 8e-3, opacity=0.5, lift=3e-3),
     PartPlan("ear", 1400, 8e-3, 4e-3),
     PartPlan("neck", 2000, 10e-3, 6e-3),
-    PartPlan("torso", 5000, 25e-3, 10e-3),
+    PartPlan("torso", 5000, 25e-3, 2e-3),
 )
 """Denser where people look: eyes, lids, lips."""
 

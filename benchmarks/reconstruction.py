@@ -1,6 +1,6 @@
 """From video to avatar in so many minutes: every clip is reconstructed and evaluated, one row per clip and time.
 
-    EMOHEAD_ASSETS=../shared/data/tracker python benchmarks/recon.py --minutes 1 3 10 --only wojtek --json recon.json
+    EMOHEAD_ASSETS=../shared/data/tracker python benchmarks/reconstruction.py --minutes 1 3 10 --only wojtek --json recon.json
         --work FOLDER
 
 Clips are people whose pictures are for measuring only: the avatars go into the work folder and nowhere else. A reconstruction takes
