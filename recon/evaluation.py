@@ -23,7 +23,7 @@ from recon.scores import Box, Figure, Figures, PictureScore, mean_scores, score_
 from recon.splits import Progress, evenly
 from recon.subject import Subject, project
 from recon.targets import clean_plate, over_flat_background
-from recon.tracking import track_motion
+from recon.tracking import FOR_AVATARS, track_motion
 from recon.types import Footage, FrameSet, TrackedSequence
 
 MISFIT = 0.08
@@ -94,7 +94,13 @@ def follow(subject: Subject, footage: Footage, *, eyes: bool = True) -> TrackedS
         )
     points, training = subject.landmarks, ~footage.held_out
     tracked = track_motion(
-        footage.landmarks, points, fps=footage.frames.fps, camera=avatar.camera, identity=avatar.identity, training=training
+        footage.landmarks,
+        points,
+        fps=footage.frames.fps,
+        camera=avatar.camera,
+        identity=avatar.identity,
+        training=training,
+        config=FOR_AVATARS,
     )
     _check_fit(subject, footage, tracked)
     if not eyes:

@@ -57,7 +57,7 @@ PLANS: tuple[PartPlan, ...] = (
     PartPlan("scalp", 4500, 25e-3, 8e-3, opacity=0.5, lift=3e-3),
     PartPlan("ear", 1400, 8e-3, 4e-3),
     PartPlan("neck", 2000, 10e-3, 6e-3),
-    PartPlan("torso", 5000, 25e-3, 2e-3),
+    PartPlan("torso", 5000, 60e-3, 2e-3),
 )
 """Denser where people look: eyes, lids, lips."""
 
@@ -76,6 +76,8 @@ class Layout:
     """Lower limit of the opacity logit."""
     color_is_fixed: Bool[Tensor, " N"]
     """Gaussians that keep their colour."""
+    may_move: Bool[Tensor, " N"]
+    """Gaussians of the outside, which may go where more are needed; those behind lids and lips are hidden in most pictures, but not idle."""
     plan: Int[Tensor, " N"]
     """Index into `PLANS`."""
 
@@ -191,9 +193,10 @@ def _random_barycentric(count: int, generator: torch.Generator) -> Tensor:
 def _layout(plan: Tensor) -> Layout:
     table = torch.tensor([[p.lift, p.freedom, p.correction_freedom, max(p.min_opacity, 1e-3)] for p in PLANS])[plan]
     fixed = torch.tensor([p.color_is_fixed for p in PLANS])[plan]
+    outside = torch.tensor([p.color is None and p.prefix != "eye_" for p in PLANS])[plan]
     start = torch.zeros(plan.shape[0], 3)
     start[:, 2] = table[:, 0]
-    return Layout(start, table[:, 1], table[:, 2], torch.logit(table[:, 3]), fixed, plan)
+    return Layout(start, table[:, 1], table[:, 2], torch.logit(table[:, 3]), fixed, outside, plan)
 
 
 def _project_colors(

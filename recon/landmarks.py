@@ -115,6 +115,39 @@ def detect_landmarks(images: Iterable[UInt8[Tensor, "H W 3"]], *, detector: Face
     return stacked(faces)
 
 
+_SAME = 0.08
+"""Mean distance, in sizes of the face, up to which two answers are about the same face."""
+_CROPS = ((0.55, 0.0, 0.0), (0.7, 0.06, -0.04), (0.85, -0.05, 0.05), (0.62, -0.04, -0.06), (0.78, 0.04, 0.06))
+"""Margin around the face and shift of its middle, in sizes of the face: the same picture cut out in other ways."""
+
+
+def steadied(image: UInt8[Tensor, "H W 3"], face: Face, detector: FaceDetector) -> Face:
+    """The mean of what a detector says of one face when the picture is cut out around it in a few ways.
+
+    A landmarker samples the face through a window that it finds by itself; where the window falls changes its answer by more than a
+    pixel. The mean over several windows is steadier, and unlike smoothing over time it delays nothing.
+
+    Args:
+        image: the whole picture.
+        face: what the detector found in it.
+        detector: the same one.
+    """
+    (left, top, right, bottom), (height, width) = face.box, image.shape[:2]
+    size = max(right - left, bottom - top)
+    points, scores = [face.points], [face.scores]
+    for margin, across, down in _CROPS:
+        middle = (left + right) / 2 + across * size, (top + bottom) / 2 + down * size
+        reach = (0.5 + margin) * size
+        corner = max(0, round(middle[0] - reach)), max(0, round(middle[1] - reach))
+        crop = image[corner[1] : min(height, round(middle[1] + reach)), corner[0] : min(width, round(middle[0] + reach))]
+        found = [Face(other.points + torch.tensor(corner), other.scores) for other in detector(crop)]
+        nearest = min(found, key=lambda other: float((other.points - face.points).norm(dim=1).mean()), default=None)
+        if nearest is not None and float((nearest.points - face.points).norm(dim=1).mean()) < _SAME * size:
+            points.append(nearest.points)
+            scores.append(nearest.scores)
+    return Face(torch.stack(points).mean(0), torch.stack(scores).mean(0))
+
+
 @contextmanager
 def opened(detector: FaceDetector | None, *, most: int) -> Iterator[FaceDetector]:
     """The given detector, or MediaPipe's for as long as it is needed."""

@@ -16,7 +16,7 @@ from torch import Tensor
 from emohead.errors import InputError
 from emohead.media import probe, read_video
 from emohead.types import Camera
-from recon.landmarks import EYES, LIPS, Face, FaceDetector, opened, stacked
+from recon.landmarks import EYES, LIPS, Face, FaceDetector, opened, stacked, steadied
 from recon.matte import Segmenter, SelfieSegmenter
 from recon.people import Person, choose_person
 from recon.types import FaceLandmarks, Footage, FrameSet
@@ -130,7 +130,7 @@ def _rate(path: Path) -> tuple[float, int]:
 
 
 def _look(image: UInt8[Tensor, "H W 3"], detector: FaceDetector) -> _Look:
-    faces = detector(image)
+    faces = [steadied(image, face, detector) for face in detector(image)]
     grey = image.float().mean(-1)
     thumbnail = torch.nn.functional.interpolate(grey[None, None], (18, 32), mode="area")[0, 0]
     crops = [_face_crop(grey, face) for face in faces]

@@ -33,7 +33,7 @@ from recon.preprocess import FootageSettings, read_footage
 from recon.silhouette import carve_scalp
 from recon.targets import clean_plate, over_flat_background
 from recon.track_export import load_track, save_track
-from recon.tracking import track_footage, track_motion
+from recon.tracking import FOR_AVATARS, track_footage, track_motion
 from recon.types import Footage, TrackedSequence
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,8 @@ QUALITY: dict[str, int] = {"draft": 1700, "standard": 7000, "high": 20000}
 SECONDS_PER_STEP = 0.075
 SECONDS_BEFORE = 45.0
 """Of two cores, for a clip of 16 s: what `--help` and the estimates say."""
+_VALIDATION, _MOST_VALIDATION, _VALIDATION_FROM = 0.03, 12, 0.6
+"""Share and number of the training pictures that tell when to stop, and where in the clip they begin."""
 _SHARES = {"footage": 0.12, "track": 0.1}
 
 
@@ -188,14 +190,15 @@ def prepare(
 
 def follow(footage: Footage, head: HeadModel, *, progress: Progress | None = None) -> TrackedSequence:
     """Identity with a carved scalp, camera, motion and gaze of a clip; of held-out frames only the landmarks are used."""
-    tracked, frames = track_footage(footage, head, progress=progress), footage.frames
+    tracked, frames = track_footage(footage, head, config=FOR_AVATARS, progress=progress), footage.frames
     carved = carve_scalp(head, tracked.pick(frames.index), frames)
+    points, training = landmark_points(head), ~footage.held_out
     tracked = track_motion(
-        footage.landmarks, landmark_points(head), fps=tracked.fps, camera=tracked.camera, identity=carved, training=~footage.held_out
+        footage.landmarks, points, fps=tracked.fps, camera=tracked.camera, identity=carved, training=training, config=FOR_AVATARS
     )
     pictures = (frames.images[picture] for picture in frames.training)
     seen = frames.index[torch.tensor(frames.training)]
-    return refine_eyes(pictures, footage.landmarks, tracked, landmark_points(head), index=seen)
+    return refine_eyes(pictures, footage.landmarks, tracked, points, index=seen)
 
 
 def fit_data(prepared: Prepared, head: HeadModel, background: Float[Tensor, "3"]) -> FitData:
@@ -206,7 +209,15 @@ def fit_data(prepared: Prepared, head: HeadModel, background: Float[Tensor, "3"]
     regions = [feature_boxes(face, width, height) for face in points]
     images = over_flat_background(frames, clean_plate(frames), background)
     which = torch.zeros(frames.n_frames, dtype=torch.long)
-    return FitData(head, tracked.motion, images, frames.mattes, tracked.camera, which, regions, frames.training)
+    training, validation = _split(frames.training)
+    return FitData(head, tracked.motion, images, frames.mattes, tracked.camera, which, regions, training, validation)
+
+
+def _split(pictures: list[int]) -> tuple[list[int], list[int]]:
+    """Pictures that train, and a short run in the middle of the clip that tells when to stop."""
+    count = min(_MOST_VALIDATION, round(_VALIDATION * len(pictures)))
+    start = round(_VALIDATION_FROM * len(pictures))
+    return pictures[:start] + pictures[start + count :], pictures[start : start + count]
 
 
 def _fitted(

@@ -12,6 +12,8 @@ from torch import Tensor
 
 FADED = 0.03
 """Opacity below which a Gaussian shows nothing."""
+IDLE = 0.01
+"""Demand, relative to the median, below which it is hidden behind others in every picture."""
 _SHRINK = 0.8
 _SPREAD = 0.5
 _MOST = 0.03
@@ -35,12 +37,13 @@ def choose_moves(
 
     Args:
         opacity: of every Gaussian, 0..1, the largest over the latents' range.
-        demand: summed gradient of the image by the Gaussian's place.
-        may_move: Gaussians that are not bound to stay (inside of the mouth).
+        demand: summed gradient of the loss by the Gaussian's place.
+        may_move: Gaussians that are not bound to stay.
         generator: of the choice.
     """
-    faded = torch.nonzero((opacity < FADED) & may_move)[:, 0]
-    alive = demand * ((opacity >= 0.2) & may_move)
+    shows = (opacity >= FADED) & (demand > IDLE * demand[may_move].median())
+    faded = torch.nonzero(~shows & may_move)[:, 0]
+    alive = demand * (shows & may_move & (opacity >= 0.2))
     count = min(len(faded), int(_MOST * len(opacity)), int((alive > 0).sum()))
     if count == 0:
         nothing = torch.zeros(0, dtype=torch.long)

@@ -33,10 +33,12 @@ from recon.motion_model import (
 from recon.motion_solver import REFERENCE_FACE, Clip, TrackingConfig, solve_motion
 from recon.types import FaceLandmarks, Footage, TrackedSequence
 
-__all__ = ["Points", "TrackingConfig", "smooth_offset_basis", "track", "track_footage", "track_motion"]
+__all__ = ["FOR_AVATARS", "Points", "TrackingConfig", "smooth_offset_basis", "track", "track_footage", "track_motion"]
 
 log = logging.getLogger(__name__)
 
+FOR_AVATARS = TrackingConfig(translation_prior=3.0)
+"""Holds the torso still under the head: shoulders and collar are the strongest edges of a picture, and an avatar's must not swim."""
 Progress = Callable[[float, str], None]
 """Told the share done, 0..1, and what is going on."""
 

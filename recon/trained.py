@@ -162,7 +162,7 @@ class Trained:
         corrections = self.template.corrections
         reach = torch.maximum(corrections.high, -corrections.low)
         brightest = self.tensors["opacity_logits"] + (reach[:, None] * self.tensors["opacities"].abs()).amax(0)
-        move = choose_moves(torch.sigmoid(brightest), self.demand, ~self.layout.color_is_fixed, generator)
+        move = choose_moves(torch.sigmoid(brightest), self.demand, self.layout.may_move, generator)
         own = {name: tensor for name, tensor in self.tensors.items() if name not in _SHARED}
         split({name: tensor.data for name, tensor in own.items()}, move, generator)
         for name, tensor in own.items():
