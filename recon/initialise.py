@@ -77,7 +77,7 @@ class Layout:
     color_is_fixed: Bool[Tensor, " N"]
     """Gaussians that keep their colour."""
     may_move: Bool[Tensor, " N"]
-    """Gaussians of the outside, which may go where more are needed; those behind lids and lips are hidden in most pictures, but not idle."""
+    """Gaussians of the outside, which may go where more are needed; those behind lids and lips are hidden, but not idle."""
     plan: Int[Tensor, " N"]
     """Index into `PLANS`."""
 
