@@ -108,14 +108,14 @@ def read_footage(
     landmarks = stacked(faces)
     _check_faces(path, landmarks, fps, notes)
     held_out = torch.arange(len(looks)) >= len(looks) - round(settings.hold_out * len(looks))
-    box, side = _crop(landmarks, shape, settings.size)
+    box, side = crop_around(landmarks, shape, settings.size)
     landmarks = FaceLandmarks((landmarks.points - torch.tensor(box[:2], dtype=torch.float32)) * (side / box[2]), landmarks.scores)
     chosen = _chosen(landmarks, held_out, settings.max_pictures)
     if progress:
         progress(0.7, "cutting out the person")
     frames = _pictures(path, fps, chosen, box, side, segmenter or SelfieSegmenter(), progress)
     frames = FrameSet(fps, *frames, chosen, held_out[chosen])
-    return Footage(frames, landmarks, held_out, _camera(box, side, shape), tuple(notes))
+    return Footage(frames, landmarks, held_out, level_camera(box, side, shape), tuple(notes))
 
 
 def _rate(path: Path) -> tuple[float, int]:
@@ -219,7 +219,7 @@ def sideways(points: Float[Tensor, "T 478 2"]) -> Float[Tensor, " T"]:
     return (2 * nose - left - right) / (left - right).abs().clamp_min(1.0)
 
 
-def _crop(landmarks: FaceLandmarks, shape: tuple[int, int], size: int) -> tuple[tuple[int, int, int], int]:
+def crop_around(landmarks: FaceLandmarks, shape: tuple[int, int], size: int) -> tuple[tuple[int, int, int], int]:
     """The square (left, top, side) around head and shoulders in all frames, and the side it is resized to."""
     height, width = shape
     seen = landmarks.points[landmarks.found]
@@ -237,7 +237,7 @@ def _crop(landmarks: FaceLandmarks, shape: tuple[int, int], size: int) -> tuple[
     return (left, top, side), min(side, size // 16 * 16)
 
 
-def _camera(box: tuple[int, int, int], side: int, shape: tuple[int, int]) -> Camera:
+def level_camera(box: tuple[int, int, int], side: int, shape: tuple[int, int]) -> Camera:
     """A level camera before the head; tracking finds its place. The focal length is a guess and stays one."""
     scale = side / box[2]
     focal = max(_FOCAL * box[2], _WIDE_FOCAL * max(shape)) * scale
@@ -280,7 +280,7 @@ def _pictures(
     for number, frame in enumerate(read_video(path, fps=fps)):
         if number != next_wanted:
             continue
-        images[count] = _resized(frame.rgb[box[1] : box[1] + box[2], box[0] : box[0] + box[2]], side)
+        images[count] = resized(frame.rgb[box[1] : box[1] + box[2], box[0] : box[0] + box[2]], side)
         mattes[count] = segmenter(images[count])
         count, next_wanted = count + 1, next(wanted, None)
         if progress:
@@ -290,7 +290,7 @@ def _pictures(
     return images, mattes
 
 
-def _resized(image: UInt8[Tensor, "h w 3"], side: int) -> UInt8[Tensor, "H W 3"]:
+def resized(image: UInt8[Tensor, "h w 3"], side: int) -> UInt8[Tensor, "H W 3"]:
     if image.shape[0] == side:
         return image
     planes = image.float().permute(2, 0, 1)[None]
