@@ -9,6 +9,7 @@ import av
 import numpy as np
 import torch
 from jaxtyping import UInt8
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from emohead.errors import InputError
@@ -28,6 +29,9 @@ from emohead.media_file import (
 )
 from emohead.types import Waveform
 from emohead.video_writer import VideoWriter as VideoWriter
+
+PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+MAX_PICTURE_PIXELS = 8192 * 8192
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,31 @@ def read_video(path: str | Path, *, fps: float | None = None) -> Iterator[VideoF
     """
     stored = _stored_frames(path)
     yield from stored if fps is None else _at_constant_rate(stored, fps)
+
+
+def read_picture(path: str | Path) -> UInt8[Tensor, "H W 3"]:
+    """One picture, upright, as sRGB; transparency is laid over mid grey.
+
+    Raises:
+        InputError: missing, not a picture, damaged, or larger than `MAX_PICTURE_PIXELS`.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(f"{path}: no such picture file; check the path")
+    try:
+        with Image.open(file, formats=PICTURE_FORMATS) as picture:
+            # The size is known from the header: nothing has been decoded yet.
+            if picture.width * picture.height > MAX_PICTURE_PIXELS:
+                raise InputError(f"{path}: {picture.width}x{picture.height} pixels are too large; scale the picture to at most 8192x8192")
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode.startswith(("I;16", "I", "F")):
+                values = np.asarray(upright, np.float32)
+                upright = Image.fromarray((values / max(1.0, float(values.max()) / 255.0)).astype(np.uint8))
+            if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+                upright = Image.alpha_composite(Image.new("RGBA", upright.size, (128, 128, 128, 255)), upright.convert("RGBA"))
+            return torch.from_numpy(np.asarray(upright.convert("RGB")).copy())
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path}: not a readable picture ({type(error).__name__}); give a .png, .jpg or .webp") from None
 
 
 def _mono_blocks(container: Any, stream: Any, sample_rate: int) -> Iterator[np.ndarray]:

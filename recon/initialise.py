@@ -90,6 +90,7 @@ def initial_avatar(
     *,
     background: Float[Tensor, "3"],
     generator: torch.Generator,
+    also_seen: HeadMotion | None = None,
 ) -> tuple[GaussianAvatar, Layout]:
     """Spread Gaussians over the triangles that the camera sees and colour them.
 
@@ -100,13 +101,15 @@ def initial_avatar(
         frames: the clip; only its training frames are looked at.
         background: RGB 0..1.
         generator: of the random positions.
+        also_seen: poses that no picture shows but that must be covered.
     """
     training = frames.training
     sample = training[:: max(1, len(training) // 40)]
     motion = _pick(tracked.motion, torch.tensor(sample))
     vertices = head(tracked.identity, motion).vertices
     rest = head(tracked.identity, HeadMotion.neutral(1, tracked.fps)).vertices
-    visible = _visible_triangles(vertices, head.triangles, tracked)
+    shown = vertices if also_seen is None else torch.cat([vertices, head(tracked.identity, also_seen).vertices])
+    visible = _visible_triangles(shown, head.triangles, tracked)
     triangle, plan = _spread(rest[0], head, visible, generator)
     barycentric = _random_barycentric(triangle.shape[0], generator)
     rest_size = triangle_frames(rest, head.triangles).size[0][triangle]

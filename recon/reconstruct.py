@@ -18,6 +18,7 @@ from emohead.avatar import EmoRecord, GaussianAvatar, encode_thumbnail, topology
 from emohead.consent import Consent
 from emohead.errors import InputError
 from emohead.head.base import HeadModel
+from emohead.media import read_picture
 from emohead.output import check_target, write_text
 from emohead.raster.base import Rasterizer
 from emohead.types import HeadMotion
@@ -43,6 +44,8 @@ Progress = Callable[[float, str], None]
 
 QUALITY: dict[str, int] = {"draft": 1700, "standard": 7000, "high": 20000}
 """Training steps. Fixed numbers, not minutes, so that one seed gives one result."""
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+"""Suffixes of files that are one picture."""
 SECONDS_PER_STEP = 0.075
 SECONDS_BEFORE = 45.0
 """Of two cores, for a clip of 16 s: what `--help` and the estimates say."""
@@ -101,8 +104,8 @@ class Reconstruction:
     """The avatar."""
     calibration: Calibration
     """What its pictures taught the tracker."""
-    prepared: Prepared
-    """The clip it was made from."""
+    prepared: Prepared | None
+    """The clip it was made from; None for one picture."""
     figures: dict[str, Any]
     """Scores of held-out frames and seconds of each stage, flat, units in the keys."""
     notes: tuple[str, ...]
@@ -121,10 +124,10 @@ def reconstruct(
     preview: Path | None = None,
     progress: Progress | None = None,
 ) -> Reconstruction:
-    """Make the avatar of the person in a video and write it.
+    """Make the avatar of the person in a video, or in one picture, and write it.
 
     Args:
-        video: a clip of one person.
+        video: a clip of one person; a .png, .jpg or .webp is taken as one picture.
         out: the .emo file.
         head: the head model the avatar will ride on.
         rasterizer: draws while fitting; differentiable.
@@ -139,6 +142,8 @@ def reconstruct(
     """
     config = config or ReconstructConfig()
     check_target(out)
+    if video.suffix.lower() in PICTURES:
+        return _from_picture(video, out, head, rasterizer, consent, config, progress)
     work = _work_folder(video, out, head, config, resume=resume)
     tell = progress or (lambda share, text: None)
     seconds: dict[str, float] = {}
@@ -152,15 +157,48 @@ def reconstruct(
     seconds["fit_s"] = time.monotonic() - started
     tell(0.97, "scoring held-out frames")
     figures = {**_scores(prepared, fitted, head, rasterizer), **{name: round(value, 1) for name, value in seconds.items()}}
-    picture = draw(fitted.avatar, head, rasterizer, HeadMotion.neutral(1, prepared.tracked.fps))
-    record = EmoRecord(
-        consent.licence, consent.record, topology_digest(head.triangles), encode_thumbnail(picture), fitted.calibration.weights
-    )
-    write_emo(out, replace(fitted.avatar, name=out.stem), record)
     settings = {"video": str(video), **asdict(config), "steps": config.n_steps, **figures, "notes": list(prepared.footage.notes)}
-    write_text(out.with_name(out.name + ".json"), json.dumps(settings, indent=1) + "\n")
+    _write(fitted, out, head, rasterizer, consent, settings)
     shutil.rmtree(work)
     return Reconstruction(fitted.avatar, fitted.calibration, prepared, figures, prepared.footage.notes)
+
+
+def _from_picture(
+    picture: Path,
+    out: Path,
+    head: HeadModel,
+    rasterizer: Rasterizer,
+    consent: Consent,
+    config: ReconstructConfig,
+    progress: Progress | None,
+) -> Reconstruction:
+    from recon.single_image import STEPS, reconstruct_picture
+
+    started, steps = time.monotonic(), config.steps or STEPS
+    avatar, notes = reconstruct_picture(
+        read_picture(picture),
+        head,
+        rasterizer,
+        background=config.background,
+        size=config.size,
+        steps=steps,
+        seed=config.seed,
+        progress=progress,
+    )
+    figures: dict[str, Any] = {"fit_s": round(time.monotonic() - started, 1)}
+    fitted = Fitted(avatar, Calibration.none(), steps)
+    settings = {"picture": str(picture), **asdict(config), "steps": steps, **figures, "notes": list(notes)}
+    _write(fitted, out, head, rasterizer, replace(consent, record={**consent.record, "made_from": notes[0]}), settings)
+    return Reconstruction(avatar, fitted.calibration, None, figures, notes)
+
+
+def _write(fitted: Fitted, out: Path, head: HeadModel, rasterizer: Rasterizer, consent: Consent, settings: dict[str, Any]) -> None:
+    """The avatar file and, beside it, how it was made."""
+    picture = draw(fitted.avatar, head, rasterizer, HeadMotion.neutral(1, 25.0))
+    topology, thumbnail = topology_digest(head.triangles), encode_thumbnail(picture)
+    record = EmoRecord(consent.licence, consent.record, topology, thumbnail, fitted.calibration.weights)
+    write_emo(out, replace(fitted.avatar, name=out.stem), record)
+    write_text(out.with_name(out.name + ".json"), json.dumps(settings, indent=1) + "\n")
 
 
 def prepare(

@@ -19,7 +19,8 @@ class Reconstruct(Command):
     """
 
     video: tyro.conf.Positional[Path]
-    """A clip of one person, 10 s or more: face the camera at rest, turn the head, speak, show expressions."""
+    """A clip of one person, 10 s or more: face the camera at rest, turn the head, speak, show expressions. Or one picture (.png, .jpg):
+    then the inside of the mouth, the far side and all movement are invented."""
     out: Annotated[Path, tyro.conf.arg(aliases=["-o"])] = Path("avatar.emo")
     """The avatar; settings and scores are written beside it as NAME.emo.json."""
     consent: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None

@@ -1,0 +1,250 @@
+"""A head from one picture: what it shows is fitted, the far side is its mirror image, the rest is the generic head's. Much is invented."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from emohead.avatar.gaussian_avatar import GaussianAvatar
+from emohead.channels import N_RIG, RIG_INDEX, RIG_NAMES
+from emohead.errors import InputError
+from emohead.head.base import HeadModel
+from emohead.raster.base import Rasterizer
+from emohead.types import Camera, HeadMotion
+from recon.au_decoder import load_au_decoder
+from recon.fitting import FitConfig, FitData, fit
+from recon.initialise import PLANS, SH_C0, Layout, initial_avatar
+from recon.landmark_head import landmark_points
+from recon.landmarks import Face, FaceDetector, feature_boxes, opened, stacked, steadied
+from recon.matte import Segmenter, SelfieSegmenter
+from recon.preprocess import crop_around, level_camera, resized
+from recon.silhouette import carve_scalp
+from recon.subject import project
+from recon.targets import clean_plate, over_flat_background
+from recon.tracking import FOR_AVATARS, smooth_offset_basis, track
+from recon.trained import Limits
+from recon.types import FaceLandmarks, FrameSet, TrackedSequence
+
+Progress = Callable[[float, str], None]
+"""Told the share done, 0..1, and what is going on."""
+
+INVENTED = "made from one picture: inside of the mouth, shut lids, the far side and all movement are invented"
+STEPS = 500
+_FPS = 25.0
+_USUAL = 0.25
+"""What the landmarker scores on a face at rest in channels that are never quite zero."""
+_TOLD = (
+    "jawOpen",
+    "mouthSmile",
+    "mouthUpperUp",
+    "mouthLowerDown",
+    "eyeBlink",
+    "eyeSquint",
+    "browInnerUp",
+    "browOuterUp",
+    "mouthPucker",
+    "mouthFunnel",
+)
+"""Channels (by prefix) that one picture tells well enough to take them off the face."""
+_POSES = ((0.0, 0.5), (0.0, -0.5), (0.25, 0.0), (-0.25, 0.0))
+"""Pitch and yaw (rad) up to which the head must be covered."""
+_ORIGINAL_PER_MIRRORED = 3
+"""How often the picture trains for each time its mirror image does: hair is not symmetric."""
+_SEEN = 0.4
+"""Cosine to the viewer from which a place counts as seen."""
+_CERTAIN = 250
+"""Coverage (of 255) from which a pixel is the person's."""
+_WEIGHTS_OF_PLACE = torch.tensor([0.35, 1.0, 1.0])
+"""Left and right are near each other where colours are borrowed: a cheek takes the other cheek's."""
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """One picture made ready, with its mirror image."""
+
+    frames: FrameSet
+    """The picture and its mirror image."""
+    landmarks: FaceLandmarks
+    """Of both."""
+    camera: Camera
+    """Of the picture."""
+
+
+def reconstruct_picture(
+    image: UInt8[Tensor, "H W 3"],
+    head: HeadModel,
+    rasterizer: Rasterizer,
+    *,
+    background: tuple[float, float, float] = (0.8, 0.8, 0.79),
+    size: int = 512,
+    steps: int = STEPS,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[GaussianAvatar, tuple[str, ...]]:
+    """Make an avatar from one picture of a face.
+
+    Args:
+        image: sRGB.
+        head: the head model the avatar will ride on.
+        rasterizer: differentiable.
+        background: the flat colour behind the avatar, RGB 0..1.
+        size: largest side of the picture that is fitted.
+        steps: of the fit.
+        seed: one seed gives one result.
+        progress: told the share done.
+
+    Returns:
+        The avatar and what the user should know.
+
+    Raises:
+        InputError: no face, or one that is too small.
+    """
+    tell = progress or (lambda share, text: None)
+    tell(0.0, "finding the face")
+    portrait = read_portrait(image, size=size)
+    tracked = follow_portrait(portrait, head)
+    tell(0.2, "fitting")
+    colour = torch.tensor(background)
+    poses = HeadMotion.neutral(len(_POSES), _FPS)
+    poses.head_rotation[:, :2] = torch.tensor(_POSES)
+    generator = torch.Generator().manual_seed(seed)
+    frames = portrait.frames
+    avatar, layout = initial_avatar("avatar", head, tracked, frames, background=colour, generator=generator, also_seen=poses)
+    shown = _shown(avatar, head, tracked, frames)
+    avatar = _with_borrowed_colors(avatar, layout, head, shown)
+    side = frames.images.shape[1]
+    images = over_flat_background(frames, clean_plate(frames), colour)
+    regions = [feature_boxes(points, side, side) for points in portrait.landmarks.points]
+    order = [0] * _ORIGINAL_PER_MIRRORED + [1]
+    data = FitData(head, tracked.motion, images, frames.mattes, tracked.camera, torch.zeros(2, dtype=torch.long), regions, order)
+    # One picture says nothing about what changes with expression.
+    limits = Limits(max_color_correction=0.0, max_opacity_correction=0.0, max_aspect=4.0)
+    # What no picture shows keeps its borrowed colour and its place: fitted, it would fill in for what hides it.
+    still = replace(
+        layout,
+        correction_freedom=torch.zeros_like(layout.correction_freedom),
+        freedom=0.5 * layout.freedom * shown,
+        color_is_fixed=layout.color_is_fixed | ~shown,
+        min_logit=torch.where(shown, layout.min_logit, avatar.opacity_logits),
+    )
+    config = FitConfig(steps=steps, coarse_share=0.4, relocate_until=0.0, calibrate_every=10 * steps, limits=limits, seed=seed)
+    fitted = fit(avatar, still, data, rasterizer, config=config, report=lambda step, loss: tell(0.2 + 0.8 * step / steps, "fitting"))
+    notes = (INVENTED,) if abs(float(tracked.motion.head_rotation[0, 1])) < 0.5 else (INVENTED, "the face is turned far aside")
+    return fitted.avatar, notes
+
+
+def read_portrait(
+    image: UInt8[Tensor, "H W 3"], *, size: int = 512, detector: FaceDetector | None = None, segmenter: Segmenter | None = None
+) -> Portrait:
+    """Crop a picture around the largest face and mirror it.
+
+    Raises:
+        InputError: no face, or one that is too small.
+    """
+    with opened(detector, most=3) as find:
+        faces = [steadied(image, face, find) for face in find(image)]
+    if not faces:
+        raise InputError("no face was found in the picture; give one that shows a face from the front")
+    face = max(faces, key=lambda found: (found.box[2] - found.box[0]) * (found.box[3] - found.box[1]))
+    if face.box[3] - face.box[1] < 64:
+        raise InputError(
+            f"the face is only {face.box[3] - face.box[1]:.0f} pixels high; give a picture in which it has at least 64, better 200"
+        )
+    box, side = crop_around(stacked([face]), (image.shape[0], image.shape[1]), size)
+    picture = resized(image[box[1] : box[1] + box[2], box[0] : box[0] + box[2]], side)
+    matte = (segmenter or SelfieSegmenter())(picture)
+    points = (face.points - torch.tensor(box[:2], dtype=torch.float32)) * (side / box[2])
+    mirror = load_au_decoder().mirror
+    mirrored = torch.stack([side - points[mirror, 0], points[mirror, 1]], 1)
+    swapped = torch.tensor([RIG_INDEX[_other_side(name)] for name in RIG_NAMES])
+    camera = level_camera(box, side, (image.shape[0], image.shape[1]))
+    # The mirror image is seen by the mirrored camera; a level one before the picture's middle is its own mirror image.
+    camera = replace(camera, intrinsics=camera.intrinsics.clone())
+    camera.intrinsics[:, 0, 2] = side / 2
+    frames = FrameSet(
+        _FPS,
+        torch.stack([picture, picture.flip(1)]),
+        torch.stack([matte, matte.flip(1)]),
+        torch.arange(2),
+        torch.zeros(2, dtype=torch.bool),
+    )
+    both = [Face(points, face.scores), Face(mirrored, face.scores[swapped])]
+    return Portrait(frames, stacked(both), camera)
+
+
+def follow_portrait(portrait: Portrait, head: HeadModel) -> TrackedSequence:
+    """Identity, camera and pose of a picture and its mirror image; its expression is what the landmarker scores.
+
+    The expression is taken off the landmarks before the identity is sought, or a smiling picture would give a head that smiles at rest.
+    """
+    points = landmark_points(head)
+    rig = expression(portrait.landmarks.scores)
+    posed = HeadMotion.neutral(2, _FPS)
+    mean = head.identity()
+    moved = points(mean, replace(posed, rig=rig)) - points(mean, posed)
+    seen = portrait.landmarks.points
+    rest = points(mean, posed)[0]
+    scale = (seen[:, 33] - seen[:, 263]).norm(dim=1) / (rest[33] - rest[263])[:2].norm()
+    still = seen - scale[:, None, None] * moved[..., :2] * torch.tensor([1.0, -1.0])
+    landmarks = FaceLandmarks(still, torch.zeros_like(portrait.landmarks.scores))
+    tracked = track(
+        landmarks,
+        points,
+        fps=_FPS,
+        camera=portrait.camera,
+        offset_basis=smooth_offset_basis(head.neutral, rest),
+        n_shape=head.n_shape,
+        training=torch.ones(2, dtype=torch.bool),
+        config=FOR_AVATARS,
+    )
+    tracked = replace(tracked, motion=replace(tracked.motion, rig=rig))
+    return replace(tracked, identity=carve_scalp(head, tracked, portrait.frames))
+
+
+def expression(scores: Float[Tensor, "T R"]) -> Float[Tensor, "T R"]:
+    """What a picture's scores say of its expression, 0..1: only channels that scores tell well, above what a face at rest scores."""
+    told = torch.tensor([name.startswith(_TOLD) for name in RIG_NAMES])
+    return ((scores - _USUAL) / (1 - _USUAL)).clamp(0, 1) * told
+
+
+def _with_borrowed_colors(avatar: GaussianAvatar, layout: Layout, head: HeadModel, shown: Bool[Tensor, " N"]) -> GaussianAvatar:
+    """Gaussians that no picture shows take the colour of the nearest shown one of the same part, on either side of the face."""
+    rest = head(avatar.identity, HeadMotion.neutral(1, _FPS)).vertices[0]
+    place = (rest[head.triangles[avatar.triangle]] * avatar.barycentric[..., None]).sum(1)
+    place = torch.cat([place[:, :1].abs(), place[:, 1:]], 1) * _WEIGHTS_OF_PLACE
+    sh = avatar.sh.clone()
+    for number, plan in enumerate(PLANS):
+        here = layout.plan == number
+        known, unknown = torch.nonzero(here & shown)[:, 0], torch.nonzero(here & ~shown)[:, 0]
+        if plan.color is not None or len(known) == 0 or len(unknown) == 0:
+            continue
+        for part in unknown.split(500):
+            nearest = torch.cdist(place[part], place[known]).topk(min(8, len(known)), largest=False).indices
+            sh[part] = sh[known[nearest]].median(1).values
+    return replace(avatar, sh=sh.clamp(-0.5 / SH_C0, 0.5 / SH_C0))
+
+
+def _shown(avatar: GaussianAvatar, head: HeadModel, tracked: TrackedSequence, frames: FrameSet) -> Bool[Tensor, " N"]:
+    """Which Gaussians face the camera in a picture, on a pixel that is the person's."""
+    world_to_camera = tracked.camera.world_to_camera[0]
+    eye = -world_to_camera[:3, :3].T @ world_to_camera[:3, 3]
+    corners = head(avatar.identity, tracked.motion).vertices[:, head.triangles[avatar.triangle]]
+    normal = torch.linalg.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
+    place = (corners * avatar.barycentric[..., None]).sum(2)
+    facing = torch.nn.functional.cosine_similarity(normal, eye - place, dim=-1) > _SEEN
+    column, row = project(place, tracked.camera).long().unbind(-1)
+    side = frames.mattes.shape[1]
+    picture = torch.arange(frames.n_frames)[:, None]
+    covered = frames.mattes[picture, row.clamp(0, side - 1), column.clamp(0, side - 1)] > _CERTAIN
+    return (facing & covered).any(0)
+
+
+def _other_side(name: str) -> str:
+    if name.endswith("Left"):
+        return name[:-4] + "Right"
+    return name[:-5] + "Left" if name.endswith("Right") else name
+
+
+assert len(RIG_NAMES) == N_RIG
