@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import tyro
 
 from emohead.commands.animate import Animate
+from emohead.commands.assets import Assets
 from emohead.commands.describe_au import Au
 from emohead.commands.doctor import Doctor
 from emohead.commands.evaluate import Evaluate
@@ -65,6 +66,7 @@ Commands = (
     | Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
     | Annotated[Track, tyro.conf.subcommand("track")]
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
+    | Annotated[Assets, tyro.conf.subcommand("assets")]
     | Annotated[Verify, tyro.conf.subcommand("verify")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
 )
