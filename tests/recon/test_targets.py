@@ -19,7 +19,9 @@ def _clip() -> tuple[FrameSet, torch.Tensor, torch.Tensor]:
         images.append((alpha[..., None] * person + (1 - alpha[..., None]) * wall) * 255)
         mattes.append(alpha * 255)
     held_out = torch.arange(n_frames) >= n_frames - 1
-    clip = FrameSet(25.0, torch.stack(images).round().to(torch.uint8), torch.stack(mattes).round().to(torch.uint8), torch.arange(len(mattes)), held_out)
+    clip = FrameSet(
+        25.0, torch.stack(images).round().to(torch.uint8), torch.stack(mattes).round().to(torch.uint8), torch.arange(len(mattes)), held_out
+    )
     return clip, wall, torch.stack(mattes) / 255
 
 
