@@ -122,6 +122,7 @@ def reconstruct(
     config: ReconstructConfig | None = None,
     resume: bool = False,
     preview: Path | None = None,
+    checkpoint_seconds: float = 60.0,
     progress: Progress | None = None,
 ) -> Reconstruction:
     """Make the avatar of the person in a video, or in one picture, and write it.
@@ -135,6 +136,7 @@ def reconstruct(
         config: settings.
         resume: go on from what a stopped run of the same settings left in `out`.work.
         preview: PNG of training pictures over renders, rewritten at every checkpoint.
+        checkpoint_seconds: how often the fit is saved.
         progress: told the share done.
 
     Raises:
@@ -153,7 +155,8 @@ def reconstruct(
         shutil.rmtree(work)
         raise
     started = time.monotonic()
-    fitted = _fitted(prepared, head, rasterizer, config, work, preview, tell)
+    saved = work / "fit.safetensors"
+    fitted = _fitted(prepared, head, rasterizer, config, _Keeping(saved, checkpoint_seconds, preview), tell)
     seconds["fit_s"] = time.monotonic() - started
     tell(0.97, "scoring held-out frames")
     figures = {**_scores(prepared, fitted, head, rasterizer), **{name: round(value, 1) for name, value in seconds.items()}}
@@ -258,8 +261,17 @@ def _split(pictures: list[int]) -> tuple[list[int], list[int]]:
     return pictures[:start] + pictures[start + count :], pictures[start : start + count]
 
 
+@dataclass(frozen=True)
+class _Keeping:
+    """What is written while a fit runs."""
+
+    checkpoint: Path
+    seconds: float
+    preview: Path | None
+
+
 def _fitted(
-    prepared: Prepared, head: HeadModel, rasterizer: Rasterizer, config: ReconstructConfig, work: Path, preview: Path | None, tell: Progress
+    prepared: Prepared, head: HeadModel, rasterizer: Rasterizer, config: ReconstructConfig, keeping: _Keeping, tell: Progress
 ) -> Fitted:
     background = torch.tensor(config.background)
     data = fit_data(prepared, head, background)
@@ -268,14 +280,14 @@ def _fitted(
     before = sum(_SHARES.values())
 
     def watch(state: Fitted) -> None:
-        if preview:
-            save_preview(state, head, rasterizer, data, preview)
+        if keeping.preview:
+            save_preview(state, head, rasterizer, data, keeping.preview)
 
     def report(step: int, loss: float) -> None:
         tell(before + (0.97 - before) * step / config.n_steps, f"fitting, step {step} of {config.n_steps}, loss {loss:.4f}")
 
-    fit_config = FitConfig(steps=config.n_steps, seed=config.seed)
-    return fit(avatar, layout, data, rasterizer, config=fit_config, checkpoint=work / "fit.safetensors", watch=watch, report=report)
+    fit_config = FitConfig(steps=config.n_steps, seed=config.seed, checkpoint_seconds=keeping.seconds)
+    return fit(avatar, layout, data, rasterizer, config=fit_config, checkpoint=keeping.checkpoint, watch=watch, report=report)
 
 
 def save_preview(state: Fitted, head: HeadModel, rasterizer: Rasterizer, data: FitData, path: Path) -> None:

@@ -43,6 +43,8 @@ class Reconstruct(Command):
     """One seed gives one result."""
     resume: bool = False
     """Go on where a stopped run of the same settings was."""
+    checkpoint_seconds: float = 60.0
+    """How often the fit is saved, for --resume and --preview."""
     preview: Annotated[Path | None, tyro.conf.arg(metavar="FILE.png")] = None
     """Training pictures above the avatar doing the same, rewritten every minute."""
     device: str = "auto"
@@ -83,7 +85,16 @@ class Reconstruct(Command):
                     to_json({"video": str(self.video), "steps": config.n_steps, "size_px": self.size, "rasterizer": rasterizer.name})
                 )
             made = reconstruct(
-                self.video, self.out, head, rasterizer, agreed, config=config, resume=self.resume, preview=self.preview, progress=tell
+                self.video,
+                self.out,
+                head,
+                rasterizer,
+                agreed,
+                config=config,
+                resume=self.resume,
+                preview=self.preview,
+                checkpoint_seconds=self.checkpoint_seconds,
+                progress=tell,
             )
         return Outcome(_summary(self.out, made.figures, time.monotonic() - started, made.avatar.n_gaussians), made.notes)
 
