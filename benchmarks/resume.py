@@ -33,9 +33,8 @@ def main() -> None:
         started = time.monotonic()
         subprocess.run(_command(arguments, whole), check=True, capture_output=True)
         seconds = time.monotonic() - started
-        print(
-            f"uninterrupted: {seconds:.0f} s, {_scores(whole)}\n\n| killed after s | had made | same tensors | same scores |\n|--:|---|---|---|"
-        )
+        print(f"uninterrupted: {seconds:.0f} s, {_scores(whole)}\n")
+        print("| killed after s | had made | same tensors | same scores |\n|--:|---|---|---|")
         for number in range(arguments.kills):
             stopped, after = Path(folder) / f"stopped{number}.emo", moments.uniform(0.05, 0.98) * seconds
             made = _killed(_command(arguments, stopped), stopped, after)

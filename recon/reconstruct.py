@@ -128,7 +128,8 @@ def reconstruct(
     """Make the avatar of the person in a video, or in one picture, and write it.
 
     Args:
-        video: a clip of one person; a .png, .jpg or .webp is taken as one picture.
+        video: a clip of one person; a .png, .jpg or .webp is taken as one picture,
+            a folder with transforms.json as several calibrated cameras.
         out: the .emo file.
         head: the head model the avatar will ride on.
         rasterizer: draws while fitting; differentiable.
@@ -146,6 +147,8 @@ def reconstruct(
     check_target(out)
     if video.suffix.lower() in PICTURES:
         return _from_picture(video, out, head, rasterizer, consent, config, progress)
+    if video.is_dir():
+        return _from_cameras(video, out, head, rasterizer, consent, config, progress)
     work = _work_folder(video, out, head, config, resume=resume)
     tell = progress or (lambda share, text: None)
     seconds: dict[str, float] = {}
@@ -193,6 +196,30 @@ def _from_picture(
     settings = {"picture": str(picture), **asdict(config), "steps": steps, **figures, "notes": list(notes)}
     _write(fitted, out, head, rasterizer, replace(consent, record={**consent.record, "made_from": notes[0]}), settings)
     return Reconstruction(avatar, fitted.calibration, None, figures, notes)
+
+
+def _from_cameras(
+    folder: Path, out: Path, head: HeadModel, rasterizer: Rasterizer, consent: Consent, config: ReconstructConfig, progress: Progress | None
+) -> Reconstruction:
+    from recon.multiview import multiview_fit, place, read_multiview
+
+    tell, started = progress or (lambda share, text: None), time.monotonic()
+    before = sum(_SHARES.values())
+    view = read_multiview(folder, size=config.size, progress=_within(tell, 0.0, _SHARES["footage"]))
+    placed = place(view, head, progress=_within(tell, _SHARES["footage"], before))
+    generator, background = torch.Generator().manual_seed(config.seed), torch.tensor(config.background)
+    avatar, layout, data = multiview_fit(view, placed, head, background=background, generator=generator)
+
+    def report(step: int, loss: float) -> None:
+        tell(before + (1 - before) * step / config.n_steps, f"fitting, step {step} of {config.n_steps}, loss {loss:.4f}")
+
+    fitted = fit(avatar, layout, data, rasterizer, config=FitConfig(steps=config.n_steps, seed=config.seed), report=report)
+    cameras = len(view.cameras.intrinsics)
+    figures: dict[str, Any] = {"cameras": cameras, "world_units_per_m": placed.scale, "total_s": round(time.monotonic() - started, 1)}
+    settings = {"folder": str(folder), **asdict(config), "steps": config.n_steps, **figures}
+    _write(fitted, out, head, rasterizer, consent, settings)
+    notes = (f"{cameras} cameras, {view.frames.n_frames} pictures; nothing was held out, measure it with emohead evaluate recon",)
+    return Reconstruction(fitted.avatar, fitted.calibration, None, figures, notes)
 
 
 def _write(fitted: Fitted, out: Path, head: HeadModel, rasterizer: Rasterizer, consent: Consent, settings: dict[str, Any]) -> None:
