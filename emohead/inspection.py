@@ -9,7 +9,7 @@ import torch
 from emohead.avatar import read_emo, read_manifest
 from emohead.errors import InputError
 from emohead.export.base import motion_format
-from emohead.media import MediaInfo, probe, read_audio
+from emohead.media import PICTURE_SUFFIXES, MediaInfo, probe, read_audio, read_picture
 from emohead.motion.phone_net import load_phone_net
 from emohead.motion.phones import PHONE_INDEX
 from emohead.types import AUTrack, HeadMotion, Waveform
@@ -36,6 +36,9 @@ def inspect_file(path: str | Path) -> Facts:
         return {**size, **_avatar_facts(file)}
     if name.endswith((".npz", ".csv")):
         return {**size, **_motion_facts(file)}
+    if name.endswith(PICTURE_SUFFIXES):
+        height, width = read_picture(file).shape[:2]
+        return {**size, "kind": "picture", "width_px": width, "height_px": height}
     return {**size, **_media_facts(file, probe(file))}
 
 

@@ -31,7 +31,10 @@ from emohead.types import Waveform
 from emohead.video_writer import VideoWriter as VideoWriter
 
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+"""Of files that are one picture."""
 MAX_PICTURE_PIXELS = 8192 * 8192
+_TOO_LARGE = "too large; scale the picture to at most 8192x8192"
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,15 @@ def read_video(path: str | Path, *, fps: float | None = None) -> Iterator[VideoF
     yield from stored if fps is None else _at_constant_rate(stored, fps)
 
 
+def sample_video(path: str | Path, *, every: float) -> Iterator[VideoFrame]:
+    """Pictures of a video at least `every` seconds apart, beginning with the first; the others cost little, for they are not converted.
+
+    Raises:
+        InputError: as `read_video`.
+    """
+    yield from _stored_frames(path, every=every)
+
+
 def read_picture(path: str | Path) -> UInt8[Tensor, "H W 3"]:
     """One picture, upright, as sRGB; transparency is laid over mid grey.
 
@@ -162,16 +174,25 @@ def read_picture(path: str | Path) -> UInt8[Tensor, "H W 3"]:
         with Image.open(file, formats=PICTURE_FORMATS) as picture:
             # The size is known from the header: nothing has been decoded yet.
             if picture.width * picture.height > MAX_PICTURE_PIXELS:
-                raise InputError(f"{path}: {picture.width}x{picture.height} pixels are too large; scale the picture to at most 8192x8192")
+                raise InputError(f"{path}: {picture.width}x{picture.height} pixels are {_TOO_LARGE}")
             upright = ImageOps.exif_transpose(picture)
-            if upright.mode.startswith(("I;16", "I", "F")):
-                values = np.asarray(upright, np.float32)
-                upright = Image.fromarray((values / max(1.0, float(values.max()) / 255.0)).astype(np.uint8))
+            if upright.mode.startswith("I") or upright.mode == "F":
+                upright = _in_eight_bits(upright)
             if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
                 upright = Image.alpha_composite(Image.new("RGBA", upright.size, (128, 128, 128, 255)), upright.convert("RGBA"))
             return torch.from_numpy(np.asarray(upright.convert("RGB")).copy())
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        raise InputError(f"{path}: its pixels are {_TOO_LARGE}") from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise InputError(f"{path}: not a readable picture ({type(error).__name__}); give a .png, .jpg or .webp") from None
+
+
+def _in_eight_bits(picture: Image.Image) -> Image.Image:
+    """A deep grey picture with its white at 255: that of 16 bits, or 1 for small floats."""
+    values = np.asarray(picture, np.float32)
+    top = float(np.nanmax(values, initial=0.0))
+    white = 1.0 if picture.mode == "F" and top <= 1.0 else 255.0 if top <= 255.0 and picture.mode == "F" else 65535.0
+    return Image.fromarray((np.nan_to_num(values / white).clip(0.0, 1.0) * 255.0).round().astype(np.uint8))
 
 
 def _mono_blocks(container: Any, stream: Any, sample_rate: int) -> Iterator[np.ndarray]:
@@ -193,7 +214,8 @@ def _resampled(resampler: av.AudioResampler | None, frame: Any) -> Iterator[np.n
             yield block.to_ndarray().astype(np.float32).mean(axis=0)
 
 
-def _stored_frames(path: str | Path) -> Iterator[VideoFrame]:
+def _stored_frames(path: str | Path, *, every: float = 0.0) -> Iterator[VideoFrame]:
+    wanted = 0.0
     with open_media(path) as container:
         stream = find_video(path, container)
         declared, trusted = declared_seconds(container, stream), states_its_length(container)
@@ -209,7 +231,9 @@ def _stored_frames(path: str | Path) -> Iterator[VideoFrame]:
             check_seconds(path, end, MAX_VIDEO_SECONDS)
             if count > MAX_VIDEO_FRAMES:
                 raise InputError(f"{path}: more than {MAX_VIDEO_FRAMES} pictures; cut it into parts or lower its frame rate")
-            yield VideoFrame(_upright(frame), time - start, duration)
+            if time - start >= wanted - 1e-6:
+                wanted = max(wanted + every, time - start)
+                yield VideoFrame(_upright(frame), time - start, duration)
     if count == 0:
         raise InputError(f"{path}: no picture in it can be read; copy or export the file again")
     if trusted and end < MIN_DECODED_SHARE * declared:
