@@ -78,6 +78,8 @@ class Layout:
     """Gaussians that keep their colour."""
     may_move: Bool[Tensor, " N"]
     """Gaussians of the outside, which may go where more are needed; those behind lids and lips are hidden, but not idle."""
+    is_loose: Bool[Tensor, " N"]
+    """Gaussians beside the mesh (`recon.loose_parts`)."""
     plan: Int[Tensor, " N"]
     """Index into `PLANS`."""
 
@@ -199,7 +201,7 @@ def _layout(plan: Tensor) -> Layout:
     outside = torch.tensor([p.color is None and p.prefix != "eye_" for p in PLANS])[plan]
     start = torch.zeros(plan.shape[0], 3)
     start[:, 2] = table[:, 0]
-    return Layout(start, table[:, 1], table[:, 2], torch.logit(table[:, 3]), fixed, outside, plan)
+    return Layout(start, table[:, 1], table[:, 2], torch.logit(table[:, 3]), fixed, outside, torch.zeros_like(outside), plan)
 
 
 def _project_colors(

@@ -30,6 +30,7 @@ from recon.footage_file import load_footage, save_footage
 from recon.initialise import initial_avatar
 from recon.landmark_head import landmark_points
 from recon.landmarks import feature_boxes
+from recon.loose_parts import with_loose_parts
 from recon.preprocess import FootageSettings, read_footage
 from recon.silhouette import carve_scalp
 from recon.targets import clean_plate, over_flat_background
@@ -303,7 +304,9 @@ def _fitted(
     background = torch.tensor(config.background)
     data = fit_data(prepared, head, background)
     generator = torch.Generator().manual_seed(config.seed)
-    avatar, layout = initial_avatar("avatar", head, prepared.pictures, prepared.footage.frames, background=background, generator=generator)
+    pictures, frames = prepared.pictures, prepared.footage.frames
+    avatar, layout = initial_avatar("avatar", head, pictures, frames, background=background, generator=generator)
+    avatar, layout = with_loose_parts(avatar, layout, head, pictures, frames, generator=generator)
     before = sum(_SHARES.values())
 
     def watch(state: Fitted) -> None:

@@ -18,6 +18,7 @@ from recon.fitting import FitConfig, FitData, fit
 from recon.initialise import PLANS, SH_C0, Layout, initial_avatar
 from recon.landmark_head import landmark_points
 from recon.landmarks import Face, FaceDetector, feature_boxes, opened, stacked, steadied
+from recon.loose_parts import with_loose_parts
 from recon.matte import Segmenter, SelfieSegmenter
 from recon.preprocess import crop_around, level_camera, resized
 from recon.silhouette import carve_scalp
@@ -112,7 +113,8 @@ def reconstruct_picture(
     generator = torch.Generator().manual_seed(seed)
     frames = portrait.frames
     avatar, layout = initial_avatar("avatar", head, tracked, frames, background=colour, generator=generator, also_seen=poses)
-    shown = _shown(avatar, head, tracked, frames)
+    avatar, layout = with_loose_parts(avatar, layout, head, tracked, frames, generator=generator)
+    shown = _shown(avatar, layout, head, tracked, frames)
     avatar = _with_borrowed_colors(avatar, layout, head, shown)
     side = frames.images.shape[1]
     images = over_flat_background(frames, clean_plate(frames), colour)
@@ -226,7 +228,7 @@ def _with_borrowed_colors(avatar: GaussianAvatar, layout: Layout, head: HeadMode
     return replace(avatar, sh=sh.clamp(-0.5 / SH_C0, 0.5 / SH_C0))
 
 
-def _shown(avatar: GaussianAvatar, head: HeadModel, tracked: TrackedSequence, frames: FrameSet) -> Bool[Tensor, " N"]:
+def _shown(avatar: GaussianAvatar, layout: Layout, head: HeadModel, tracked: TrackedSequence, frames: FrameSet) -> Bool[Tensor, " N"]:
     """Which Gaussians face the camera in a picture, on a pixel that is the person's."""
     world_to_camera = tracked.camera.world_to_camera[0]
     eye = -world_to_camera[:3, :3].T @ world_to_camera[:3, 3]
@@ -238,7 +240,7 @@ def _shown(avatar: GaussianAvatar, head: HeadModel, tracked: TrackedSequence, fr
     side = frames.mattes.shape[1]
     picture = torch.arange(frames.n_frames)[:, None]
     covered = frames.mattes[picture, row.clamp(0, side - 1), column.clamp(0, side - 1)] > _CERTAIN
-    return (facing & covered).any(0)
+    return (facing & covered).any(0) | layout.is_loose
 
 
 def _other_side(name: str) -> str:
