@@ -3,7 +3,7 @@
 import json
 import unicodedata
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ class Consent:
             raise InputError(f"{path}: a consent record is at most {MAX_BYTES >> 10} KiB; attach long texts elsewhere and name them")
         try:
             record = json.loads(file.read_text(encoding="utf-8"))
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, RecursionError) as error:
             raise InputError(f"{path}: not a JSON file ({type(error).__name__}); {_HOW}") from None
         if not isinstance(record, dict):
             raise InputError(f"{path}: a consent record is a JSON object; {_HOW}")
@@ -87,6 +87,7 @@ def ask(file: str | Path | None, name: str | None) -> Consent:
 
 def _day(source: str, key: str, value: object) -> date:
     try:
-        return date.fromisoformat(str(value)[:10])
+        # Not fromisoformat: what it takes differs between versions of Python.
+        return datetime.strptime(str(value)[:10], "%Y-%m-%d").date()
     except ValueError:
         raise InputError(f"{source}: {key} {value!r} is no date; write YYYY-MM-DD") from None
