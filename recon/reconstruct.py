@@ -18,7 +18,7 @@ from emohead.avatar import EmoRecord, GaussianAvatar, encode_thumbnail, topology
 from emohead.consent import Consent
 from emohead.errors import InputError
 from emohead.head.base import HeadModel
-from emohead.media import read_picture
+from emohead.media import PICTURE_SUFFIXES, read_picture
 from emohead.output import check_target, write_text
 from emohead.raster.base import Rasterizer
 from emohead.types import HeadMotion
@@ -45,8 +45,6 @@ Progress = Callable[[float, str], None]
 
 QUALITY: dict[str, int] = {"draft": 1700, "standard": 7000, "high": 20000}
 """Training steps. Fixed numbers, not minutes, so that one seed gives one result."""
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
-"""Suffixes of files that are one picture."""
 SECONDS_PER_STEP = 0.075
 SECONDS_BEFORE = 45.0
 """Of two cores, for a clip of 16 s: what `--help` and the estimates say."""
@@ -146,7 +144,7 @@ def reconstruct(
     """
     config = config or ReconstructConfig()
     check_target(out)
-    if video.suffix.lower() in PICTURES:
+    if video.suffix.lower() in PICTURE_SUFFIXES:
         return _from_picture(video, out, head, rasterizer, consent, config, progress)
     if video.is_dir():
         return _from_cameras(video, out, head, rasterizer, consent, config, progress)

@@ -66,7 +66,7 @@ def test_an_avatar_is_as_good_as_its_own_pictures(subject, motion, footage, tmp_
     result = evaluate(subject, footage, _known(subject, motion), config=EvaluationConfig(train_frames=3))
     figures = result.figures
     assert figures["held_out_frames"] == N_HELD_OUT and figures["train_frames"] == 3
-    assert figures["held_out_full_psnr_db"] > 50 and figures["held_out_face_ssim"] > 0.999
+    assert figures["held_out_full_psnr_db"] > 50 and figures["held_out_face_ssim"] > 0.998
     assert abs(figures["gap_full_psnr_db"]) < 5 and figures["oracle_face_psnr_db"] < figures["held_out_face_psnr_db"] - 10
     assert figures["drawn_frames_without_face"] == 0 and figures["lmd_px"] < 2 and figures["akd_px"] < 3
     assert figures["mouth_opening_r"] > 0.9
