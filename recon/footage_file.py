@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from emohead.errors import InputError
 from emohead.output import whole_file
 from emohead.types import Camera
 from recon.types import FaceLandmarks, Footage, FrameSet
@@ -26,10 +27,17 @@ def save_footage(path: Path, footage: Footage) -> None:
 
 
 def load_footage(path: Path) -> Footage:
-    """Read what `save_footage` wrote."""
-    with safe_open(path, framework="pt") as file:
-        about = json.loads((file.metadata() or {})["footage"])
-        tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    """Read what `save_footage` wrote.
+
+    Raises:
+        InputError: not such a file, or a damaged one.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})["footage"])
+            tensors: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: damaged ({type(error).__name__}); delete it, or start again without --resume") from None
     frames = FrameSet(float(about["fps"]), tensors["images"], tensors["mattes"], tensors["index"], tensors["picture_held_out"])
     camera = Camera(tensors["world_to_camera"], tensors["intrinsics"], int(about["width"]), int(about["height"]))
     landmarks = FaceLandmarks(tensors["points"], tensors["scores"])

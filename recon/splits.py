@@ -63,13 +63,13 @@ def read_clip(source: Path, *, split: str, size: int, face: int | None = None, p
     """
     if source.is_dir():
         return _read_folder(source, split, progress)
-    from recon.preprocess import MAX_RATE, FootageSettings, read_footage
+    from recon.preprocess import FootageSettings, kept_rate, read_footage
 
     info = probe(source)
     if not info.fps:
         raise InputError(f"{source}: no moving pictures in it; give a video of a person")
     # Fast clips are thinned when they are read, and a split counts the frames that are left.
-    fps = info.fps / math.ceil(info.fps / MAX_RATE - 1e-3)
+    fps = kept_rate(info.fps)
     n_frames = max(1, round((info.video_duration or info.duration) * fps))
     share = held_out_count(split, n_frames, fps) / n_frames
     return read_footage(source, settings=FootageSettings(size=size, hold_out=share, face=face), progress=progress)
