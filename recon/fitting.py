@@ -246,7 +246,9 @@ def _rate(step: int, config: FitConfig) -> float:
 def _picture_order(data: FitData, config: FitConfig, *, skip: int) -> Iterator[int]:
     """Training pictures in random rounds; rare poses come more often than the many pictures that look alike."""
     features = motion_features(frames_of(data.motion, data.training)) * _FEATURE_WEIGHTS
-    neighbours = torch.exp(-torch.cdist(features, features).square() / config.likeness**2).sum(1)
+    camera = data.camera_of[data.training]
+    alike = torch.exp(-torch.cdist(features, features).square() / config.likeness**2) * (camera[:, None] == camera)
+    neighbours = alike.sum(1)
     shares = neighbours.rsqrt() / neighbours.rsqrt().mean()
     generator = torch.Generator().manual_seed(config.seed)
     count = 0
