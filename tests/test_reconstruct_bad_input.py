@@ -13,15 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from emohead import assets
 from emohead.cli import main
-from emohead.errors import InputError
 from emohead.video_writer import write_video
-from tests.shared import SHARED, shared_data
+from tests.shared import shared_data
 from tests.tiny import write_clip, write_voice
 
 AGREED = {"who": "nobody", "scope": "a test", "date": "2026-01-01"}
-NETWORKS = ("face_landmarker_v2_with_blendshapes.task", "selfie_segmentation.tflite")
 
 
 @pytest.fixture
@@ -31,19 +28,6 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     return folder
-
-
-@pytest.fixture
-def networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The optional networks that look for faces, or a visible skip."""
-    pytest.importorskip("mediapipe")
-    pytest.importorskip("ai_edge_litert")
-    monkeypatch.setenv("EMOHEAD_ASSETS", str(SHARED / "data" / "tracker"))
-    try:
-        for name in NETWORKS:
-            assets.find(name)
-    except InputError:
-        pytest.skip("the face networks are absent (set EMOHEAD_SHARED)")
 
 
 def refused(capsys: pytest.CaptureFixture, *options: str, says: str, consent: tuple[str, ...] = ("--consent-self", "Nobody")) -> None:

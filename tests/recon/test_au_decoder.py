@@ -137,10 +137,8 @@ def test_the_decoder_is_small_and_covers_what_it_says():
     assert torch.equal(decoder.mirror[decoder.mirror], torch.arange(478))
 
 
-def test_known_action_units_of_a_synthetic_clip(monkeypatch):
+def test_known_action_units_of_a_synthetic_clip(networks):
     """The clip trained nothing. A fifth of its frames, which holds a part of every sweep."""
-    monkeypatch.setenv("EMOHEAD_ASSETS", str(shared_data("tracker")))
-    pytest.importorskip("mediapipe")
     from emohead.media import read_video
 
     folder = shared_data("captures/mei")

@@ -48,8 +48,7 @@ def _first_frames(source: Path, target: Path, count: int = 12) -> None:
         container.mux(stream.encode())
 
 
-def test_a_clip_is_tracked_once(tmp_path, monkeypatch):
-    monkeypatch.setenv("EMOHEAD_ASSETS", str(shared_data("tracker")))
+def test_a_clip_is_tracked_once(tmp_path, networks):
     videos, corpus = tmp_path / "videos", tmp_path / "corpus"
     videos.mkdir()
     _first_frames(shared_data("videos/single_face.mp4"), videos / "one.mp4")

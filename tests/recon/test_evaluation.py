@@ -60,9 +60,8 @@ def _known(subject: Subject, motion: HeadMotion) -> TrackedSequence:
     return TrackedSequence(FPS, avatar.camera, avatar.identity, motion, torch.ones(motion.n_frames))
 
 
-def test_an_avatar_is_as_good_as_its_own_pictures(subject, motion, footage, tmp_path):
+def test_an_avatar_is_as_good_as_its_own_pictures(networks, subject, motion, footage, tmp_path):
     """With the true motion only rounding to bytes is left; what the landmarker reads from both is the same."""
-    shared_data("tracker/face_landmarker_v2_with_blendshapes.task")
     result = evaluate(subject, footage, _known(subject, motion), config=EvaluationConfig(train_frames=3))
     figures = result.figures
     assert figures["held_out_frames"] == N_HELD_OUT and figures["train_frames"] == 3
@@ -119,8 +118,7 @@ def test_a_clip_of_another_size_or_person_is_refused(subject, footage):
         follow(subject, replace(footage, landmarks=stretched), eyes=False)
 
 
-def test_another_clip_drives_the_avatar(subject, footage, tmp_path):
-    shared_data("tracker/face_landmarker_v2_with_blendshapes.task")
+def test_another_clip_drives_the_avatar(networks, subject, footage, tmp_path):
     found = replace(footage, landmarks=detect_landmarks(footage.frames.images))
     scores = score_cross(subject, found)
     assert scores.figures["cross_frames"] == N_FRAMES and scores.figures["cross_frames_without_face"] == 0

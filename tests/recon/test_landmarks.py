@@ -3,21 +3,10 @@
 import pytest
 import torch
 
-from emohead import assets
 from emohead.errors import InputError
 from recon.capture import read_capture
-from recon.landmarks import BROWS, EYES, LIPS, MODEL_FILE, N_POINTS, OVAL, crop_box, detect_landmarks, feature_boxes
-from tests.shared import SHARED, shared_data
-
-
-@pytest.fixture
-def model(monkeypatch):
-    monkeypatch.setenv("EMOHEAD_ASSETS", str(SHARED / "data" / "tracker"))
-    try:
-        assets.find(MODEL_FILE)
-    except InputError:
-        pytest.skip(f"{MODEL_FILE} is absent (set EMOHEAD_SHARED)")
-    pytest.importorskip("mediapipe")
+from recon.landmarks import BROWS, EYES, LIPS, N_POINTS, OVAL, crop_box, detect_landmarks, feature_boxes
+from tests.shared import shared_data
 
 
 def test_subsets_do_not_overlap():
@@ -36,12 +25,12 @@ def test_boxes_hold_their_points():
         assert rows.start % 2 == 0 and columns.start % 2 == 0  # halves of a picture use the same box
 
 
-def test_no_face_is_an_error_of_one_line(model):
+def test_no_face_is_an_error_of_one_line(networks):
     with pytest.raises(InputError, match="no face was found in any of 2 frames"):
         detect_landmarks(torch.full((2, 64, 64, 3), 128, dtype=torch.uint8))
 
 
-def test_the_capture_is_found_and_opens_its_mouth(model):
+def test_the_capture_is_found_and_opens_its_mouth(networks):
     frames = read_capture(shared_data("captures/mei")).frames
     landmarks = detect_landmarks(frames.images[[5, 175]])
     assert landmarks.found.all()

@@ -1,14 +1,11 @@
 """Mattes: the guided filter keeps edges, and the segmenter agrees with a true matte."""
 
 import numpy as np
-import pytest
 import torch
 
-from emohead import assets
-from emohead.errors import InputError
 from recon.capture import read_capture
-from recon.matte import MODEL_FILE, SelfieSegmenter, guided
-from tests.shared import SHARED, shared_data
+from recon.matte import SelfieSegmenter, guided
+from tests.shared import shared_data
 
 
 def test_a_coarse_edge_follows_the_picture():
@@ -22,13 +19,7 @@ def test_a_coarse_edge_follows_the_picture():
     assert np.allclose(flat, 0.3, atol=1e-4)
 
 
-def test_a_person_is_cut_out_as_the_true_matte_says(monkeypatch):
-    monkeypatch.setenv("EMOHEAD_ASSETS", str(SHARED / "data" / "tracker"))
-    pytest.importorskip("ai_edge_litert")
-    try:
-        assets.find(MODEL_FILE)
-    except InputError:
-        pytest.skip(f"{MODEL_FILE} is absent (set EMOHEAD_SHARED)")
+def test_a_person_is_cut_out_as_the_true_matte_says(networks):
     frames = read_capture(shared_data("captures/mei")).frames
     segment, overlaps = SelfieSegmenter(), []
     for picture in range(0, 600, 75):

@@ -3,18 +3,15 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
-from emohead import assets
-from emohead.errors import InputError
 from emohead.video_writer import write_video
-from recon.landmarks import MODEL_FILE, Face
+from recon.landmarks import Face
 from recon.preflight import Preflight, preflight
-from tests.shared import SHARED, shared_data
+from tests.shared import shared_data
 
 
 class DrawnFaces:
@@ -92,13 +89,7 @@ def test_a_picture(tmp_path: Path):
     assert "estimate_draft_minutes" not in seen.facts
 
 
-def test_a_real_clip(monkeypatch: pytest.MonkeyPatch):
-    pytest.importorskip("mediapipe")
-    monkeypatch.setenv("EMOHEAD_ASSETS", str(SHARED / "data" / "tracker"))
-    try:
-        assets.find(MODEL_FILE)
-    except InputError:
-        pytest.skip(f"{MODEL_FILE} is absent (set EMOHEAD_SHARED)")
+def test_a_real_clip(networks):
     seen = preflight(shared_data("videos/wojtek.mp4"), most_frames=40)
     # The tracker finds 40 degrees to the left and 18 to the right in this clip.
     assert 33 < seen.facts["yaw_left_deg"] < 48 and 12 < seen.facts["yaw_right_deg"] < 26

@@ -5,32 +5,22 @@ import json
 import pytest
 import torch
 
-from emohead import assets
 from emohead.avatar import read_emo
 from emohead.consent import Consent
 from emohead.errors import CancelledError, InputError
 from emohead.head.generic import load_generic
 from emohead.raster.cpu import CpuRasterizer
 from recon.calibration import N_INPUTS, N_OUTPUTS
-from recon.landmarks import MODEL_FILE
 from recon.reconstruct import ReconstructConfig, reconstruct
-from tests.shared import SHARED, shared_data
+from tests.shared import shared_data
 
 CONFIG = ReconstructConfig(steps=24, size=128)
 CONSENT = Consent({"who": "nobody", "scope": "a test", "date": "2026-01-01"})
 
 
 @pytest.fixture(scope="module")
-def video():
-    pytest.importorskip("mediapipe")
-    pytest.importorskip("ai_edge_litert")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EMOHEAD_ASSETS", str(SHARED / "data" / "tracker"))
-        try:
-            assets.find(MODEL_FILE)
-        except InputError:
-            pytest.skip(f"{MODEL_FILE} is absent (set EMOHEAD_SHARED)")
-        yield shared_data("videos/single_face.mp4")
+def video(networks):
+    return shared_data("videos/single_face.mp4")
 
 
 def _run(video, out, **options):
