@@ -23,6 +23,7 @@ from emohead.head.base import HeadModel
 from emohead.media import read_picture
 from emohead.types import Camera, HeadMotion
 from recon.fitting import FitData
+from recon.hull_alignment import Alignment, align, carve_by_silhouettes
 from recon.initialise import Layout, initial_avatar
 from recon.landmark_head import landmark_points
 from recon.landmarks import Face, FaceDetector, feature_boxes, opened, stacked, steadied
@@ -33,6 +34,7 @@ from recon.subject import project
 from recon.targets import clean_plate, over_flat_background
 from recon.tracking import FOR_AVATARS, track_footage
 from recon.types import FaceLandmarks, Footage, FrameSet, TrackedSequence
+from recon.visual_hull import LEAST_CAMERAS, carve, signed_distances, surface
 
 Progress = Callable[[float, str], None]
 """Told the share done, 0..1, and what is going on."""
@@ -45,6 +47,9 @@ _AROUND = (-1.4, -0.9, -0.45, 0.45, 0.9, 1.4)
 """Turns of the whole person (rad) whose visible surface gets Gaussians, besides what the main camera sees."""
 _FACING = 0.5
 """Yaw (rad) up to which a landmarker's answer is believed while the scale is sought."""
+
+_LEAST_COVERED = 0.005
+"""A matte that covers less of the picture, or leaves less of it, is no silhouette."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class Placed:
     """Units of the file's world per metre of the head's."""
     main: int
     """The camera that sees the face most."""
+    notes: tuple[str, ...] = ()
+    """What the user should know, one line each."""
 
 
 def read_multiview(
@@ -131,13 +138,15 @@ def read_multiview(
 def place(view: MultiView, head: HeadModel, *, progress: Progress | None = None) -> Placed:
     """Explain a performance: motion by the camera that sees the face most, the size of the world by the others.
 
+    Where no face is found the silhouettes say where the head is (`place_by_silhouettes`); it is then still.
+
     Raises:
-        InputError: no camera sees a face.
+        InputError: no camera sees a face and there are too few silhouettes.
     """
     found, index = view.landmarks.found, view.frames.index
     seen = torch.bincount(view.camera_of[found], minlength=view.cameras.intrinsics.shape[0])
     if int(seen.max()) == 0:
-        raise InputError("no face was found in any picture of any camera; one camera must see the face from the front")
+        return place_by_silhouettes(view, head, progress=progress)
     main = int(seen.argmax())
     n_steps = int(index.max()) + 1
     own = found & (view.camera_of == main)
@@ -162,6 +171,58 @@ def place(view: MultiView, head: HeadModel, *, progress: Progress | None = None)
     return Placed(tracked, placed(scale), scale, main)
 
 
+def place_by_silhouettes(view: MultiView, head: HeadModel, *, progress: Progress | None = None) -> Placed:
+    """Put the mean head, at rest and still, where the silhouettes of one time step have a head; no face need be found.
+
+    The step with most cameras is taken; where none has enough, the first picture of every camera, as of somebody who keeps still.
+
+    Raises:
+        InputError: fewer than `LEAST_CAMERAS` cameras have a silhouette, or these do not fit together.
+    """
+    tell = progress or (lambda share, text: None)
+    chosen = _silhouettes(view)
+    if len(chosen) < LEAST_CAMERAS:
+        raise InputError(
+            f"no face was found in any picture, and {len(chosen)} cameras with a silhouette are too few to place the head without one "
+            f"(at least {LEAST_CAMERAS}); one camera must see the face from the front"
+        )
+    which = view.camera_of[chosen]
+    cameras = replace(view.cameras, world_to_camera=view.cameras.world_to_camera[which], intrinsics=view.cameras.intrinsics[which])
+    mattes = view.frames.mattes[chosen]
+    tell(0.0, "carving the silhouettes")
+    hull, distances = carve(mattes, cameras), signed_distances(mattes)
+    tell(0.3, "placing the head in the silhouettes")
+    found = align(head, hull, surface(hull, view.frames.images[chosen], cameras), distances, cameras)
+    around = found.cameras_of_head(view.cameras)
+    centres = torch.linalg.inv(around.world_to_camera)[:, :3, 3]
+    main = int(torch.nn.functional.normalize(centres, dim=1)[:, 2].argmax())
+    identity = carve_by_silhouettes(head, found, distances, cameras)
+    n_steps, fps = int(view.frames.index.max()) + 1, view.frames.fps
+    tracked = TrackedSequence(fps, _one(around, main), identity, HeadMotion.neutral(n_steps, fps), torch.ones(n_steps))
+    return Placed(tracked, around, found.scale, main, _notes(found))
+
+
+def _silhouettes(view: MultiView) -> list[int]:
+    """One picture per camera with a silhouette, of one time step if enough cameras took it."""
+    share = (view.frames.mattes >= 128).flatten(1).float().mean(1)
+    usable = torch.nonzero((share > _LEAST_COVERED) & (share < 1 - _LEAST_COVERED))[:, 0].tolist()
+    by_step: dict[int, dict[int, int]] = {}
+    first: dict[int, int] = {}
+    for number in usable:
+        camera = int(view.camera_of[number])
+        by_step.setdefault(int(view.frames.index[number]), {}).setdefault(camera, number)
+        first.setdefault(camera, number)
+    most = max(by_step.values(), key=len, default={})
+    return list((most if len(most) >= LEAST_CAMERAS else first).values())
+
+
+def _notes(found: Alignment) -> tuple[str, ...]:
+    notes = ["no face was found: the head was placed by silhouettes, keeps still, and its shape and expressions are the generic head's"]
+    if not found.is_sure:
+        notes.append("silhouettes and colours hardly tell the face from the back of the head: look at the result")
+    return tuple(notes)
+
+
 def multiview_fit(
     view: MultiView, placed: Placed, head: HeadModel, *, background: Float[Tensor, "3"], generator: torch.Generator
 ) -> tuple[GaussianAvatar, Layout, FitData]:
@@ -174,7 +235,10 @@ def multiview_fit(
         background: RGB 0..1.
         generator: of the first guess.
     """
-    mine = torch.nonzero((view.camera_of == placed.main) & view.landmarks.found)[:, 0]
+    known = view.landmarks.found
+    if not bool(known.any()):
+        known = placed.tracked.confidence[view.frames.index] > 0
+    mine = torch.nonzero((view.camera_of == placed.main) & known)[:, 0]
     frames, index = view.frames, view.frames.index
     main = FrameSet(frames.fps, frames.images[mine], frames.mattes[mine], index[mine], frames.held_out[mine])
     tracked = placed.tracked.pick(main.index)

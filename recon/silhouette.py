@@ -1,5 +1,6 @@
 """Carve a head's scalp to the silhouettes: what projects outside the person in a frame cannot be part of the person."""
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 
 import torch
@@ -22,17 +23,34 @@ def carve_scalp(head: HeadModel, tracked: TrackedSequence, frames: FrameSet, *, 
     training = torch.tensor(frames.training[:: max(1, len(frames.training) // n_views)])
     names = [field.name for field in fields(HeadMotion) if field.name != "fps"]
     motion = replace(tracked.motion, **{name: getattr(tracked.motion, name)[training] for name in names})
+
+    def outside(identity: HeadIdentity, chosen: Tensor) -> Tensor:
+        return _outside(head(identity, motion).vertices[:, chosen], tracked, frames.mattes[training])
+
+    return carve_inwards(head, tracked.identity, outside, steps=steps)
+
+
+def carve_inwards(
+    head: HeadModel, identity: HeadIdentity, outside: Callable[[HeadIdentity, Tensor], Tensor], *, steps: int = 30
+) -> HeadIdentity:
+    """The identity with its scalp moved inwards, 1 mm at a time, until it is inside.
+
+    Args:
+        head: the head model.
+        identity: where to start.
+        outside: of an identity and indices of vertices, in which share of the views each of these is outside the person.
+        steps: at most so many millimetres.
+    """
     part = torch.tensor([name.startswith(CARVED_PARTS) for name in head.part_names])
     chosen = torch.nonzero(part[head.vertex_part])[:, 0]
-    rest = head(tracked.identity, HeadMotion.neutral(1, tracked.fps)).vertices[0]
+    rest = head(identity, HeadMotion.neutral(1, 25.0)).vertices[0]
     inwards = -_vertex_normals(rest, head.triangles)[chosen]
     depth = torch.zeros(chosen.shape[0])
-    offsets = tracked.identity.offsets.clone()
+    offsets = identity.offsets.clone()
     for _ in range(steps):
-        vertices = head(replace(tracked.identity, offsets=offsets), motion).vertices[:, chosen]
-        depth = depth + _STEP * (_outside(vertices, tracked, frames.mattes[training]) > _TOLERATED)
-        offsets = tracked.identity.offsets.index_add(0, chosen, inwards * _smooth(depth, rest[chosen])[:, None])
-    return replace(tracked.identity, offsets=offsets)
+        depth = depth + _STEP * (outside(replace(identity, offsets=offsets), chosen) > _TOLERATED)
+        offsets = identity.offsets.index_add(0, chosen, inwards * _smooth(depth, rest[chosen])[:, None])
+    return replace(identity, offsets=offsets)
 
 
 def _outside(vertices: Float[Tensor, "T n 3"], tracked: TrackedSequence, mattes: Tensor) -> Float[Tensor, " n"]:
