@@ -6,9 +6,9 @@ fit that was stopped goes on to the same result.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -20,15 +20,18 @@ from emohead.errors import InputError
 from emohead.head.base import HeadModel
 from emohead.metrics.perceptual import weights_file, why_not
 from emohead.types import HeadIdentity, HeadMotion
-from recon.au_decoder import EYE_CORNERS, AUDecoder, load_au_decoder
+from recon.au_decoder import EYE_CORNERS, flatten, load_au_decoder
 from recon.landmark_head import landmark_points
-from recon.motion_model import Points
 
 Box = tuple[slice, slice]
 """Rows and columns."""
 _ADAM = ("exp_avg", "exp_avg_sq", "step")
 _CRITIC_RATE = 2e-4
 """Adam's step size of the critic (Isola et al. 2017, section 3.3)."""
+_POSE_INPUTS = 5
+"""Of the AU decoder: none of them tells anything of a mesh without pose."""
+_SMALL = 1e-3
+"""Displacement of a landmark for a derivative, in distances of the eye corners."""
 _SMALLEST = {"alex": 64, "vgg": 32}
 """Least side of a picture, pixels, that a network of LPIPS can see."""
 
@@ -73,6 +76,7 @@ class Moment:
     """The face in `drawn`, None if there is none."""
 
 
+@runtime_checkable
 class LossTerm(Protocol):
     """One further loss."""
 
@@ -140,10 +144,7 @@ class PerceptualTerm(_Fixed):
 
 
 class AUConsistencyTerm(_Fixed):
-    """The calibration must not change what is expressed: action units of the calibrated mesh stay those of the tracked mesh.
-
-    The AU decoder reads both off the mesh's landmarks, seen from the front, with the rig in place of the landmarker's scores.
-    """
+    """The calibration must not change what is expressed: action units of the calibrated mesh stay those of the tracked mesh."""
 
     name = "au_consistency"
 
@@ -153,24 +154,16 @@ class AUConsistencyTerm(_Fixed):
         Raises:
             InputError: the head model's landmarks are not known, or the decoder is absent.
         """
-        self.weight, self.identity = weight, identity
-        self.points, self.decoder = landmark_points(head), load_au_decoder()
+        self.weight, self.read = weight, MeshReader(head, identity)
         with torch.no_grad():
-            self.neutral = self.points(identity, HeadMotion.neutral(1, 25.0))[0]
             # One frame at a time, as in the fit: rounding is the same, and no change is exactly 0.
-            frames = [tracked.frames(frame, frame + 1) for frame in range(tracked.n_frames)]
-            self.expected = torch.cat([self.action_units(frame) for frame in frames])
+            self.expected = torch.cat([self.read(rig) for rig in tracked.rig.split(1)])
 
     def __call__(self, moment: Moment) -> Tensor:
         """`weight` times the mean absolute change over the decoded channels."""
         if not moment.motion.rig.requires_grad:
             return moment.drawn.new_zeros(())
-        found = self.action_units(moment.motion)[0]
-        return self.weight * (found - self.expected[moment.picture]).abs().mean()
-
-    def action_units(self, motion: HeadMotion) -> Float[Tensor, "T D"]:
-        """What the decoder reads off the mesh, 0..1."""
-        return mesh_action_units(self.decoder, self.points, self.identity, self.neutral, motion.rig)
+        return self.weight * (self.read(moment.motion.rig)[0] - self.expected[moment.picture]).abs().mean()
 
 
 class AdversarialTerm:
@@ -310,15 +303,40 @@ def face_box(regions: Sequence[Box], height: int, width: int) -> Box | None:
     return (sides[0], sides[1]) if all(side.start < side.stop for side in sides) else None
 
 
-def mesh_action_units(
-    decoder: AUDecoder, points: Points, identity: HeadIdentity, neutral: Float[Tensor, "478 3"], rig: Float[Tensor, "T R"]
-) -> Float[Tensor, "T D"]:
-    """Action units 0..1 that the decoder reads off a mesh: no pose to remove, and `neutral` is known, so `differences` is a subtraction."""
-    still = HeadMotion.neutral(len(rig), 25.0)
-    moved = points(identity, HeadMotion(25.0, rig, still.head_rotation, still.torso_rotation, still.translation, still.gaze))
-    size = (neutral[EYE_CORNERS[0], :2] - neutral[EYE_CORNERS[1], :2]).norm()
-    change = ((moved - neutral)[..., :2] / size).flatten(1)
-    return decoder(change, torch.cat([rig, rig.new_zeros(len(rig), 5)], 1))
+class MeshReader:
+    """Action units of a mesh as the AU decoder reads them off a filmed clip's landmarks, differentiable in the rig.
+
+    The mesh is seen from the front with its neutral face known, and the rig takes the place of the landmarker's scores. What `flatten`
+    would take for pose (an opening jaw looks partly like a nod) is taken out by its derivative at the neutral face: unlike its singular
+    value decompositions, that has a gradient.
+    """
+
+    def __init__(self, head: HeadModel, identity: HeadIdentity):
+        """A reader of one person's mesh.
+
+        Raises:
+            InputError: the head model's landmarks are not known, or the decoder is absent or damaged.
+        """
+        self.identity, self.points, self.decoder = identity, landmark_points(head), load_au_decoder()
+        with torch.no_grad():
+            face = self.points(identity, HeadMotion.neutral(1, 25.0))[0]
+            self.size = (face[EYE_CORNERS[0], :2] - face[EYE_CORNERS[1], :2]).norm()
+            self.face = face / self.size
+            self.without_pose = _without_pose(self.face.double()).float()
+
+    def __call__(self, rig: Float[Tensor, "T R"]) -> Float[Tensor, "T D"]:
+        """Intensities 0..1 of the decoder's channels."""
+        still = HeadMotion.neutral(len(rig), 25.0)
+        change = (self.points(self.identity, replace(still, rig=rig)) / self.size - self.face)[..., :2].flatten(1)
+        return self.decoder(change @ self.without_pose, torch.cat([rig, rig.new_zeros(len(rig), _POSE_INPUTS)], 1))
+
+
+def _without_pose(face: Float[Tensor, "478 3"]) -> Float[Tensor, "956 956"]:
+    """From small displacements of the landmarks of `face` to what `flatten` leaves of them, by central differences."""
+    steps = _SMALL * torch.eye(face.shape[0] * 2, dtype=face.dtype).unflatten(1, (-1, 2))
+    flip = torch.tensor([1.0, -1.0]).to(face)  # pictures have y down
+    there, back = (flatten((face[:, :2] + sign * steps) * flip, face).points.flatten(1) for sign in (1, -1))
+    return (there - back) / (2 * _SMALL)
 
 
 def _critic() -> nn.Sequential:
