@@ -193,13 +193,13 @@ def _carved(distances: Tensor, cameras: Camera, corner: Tensor, side: float, siz
 
 
 def _inside(points: Tensor, distances: Tensor, cameras: Camera, side: float) -> Tensor:
-    """Whether voxels may be the person's: by half a voxel more than the mattes say, so that thin parts stay."""
+    """Whether voxels may be the person's: by half a voxel and half a pixel more than the mattes say, so that thin parts stay."""
     pixels, depth = project_depth(points, cameras)
     seen = ((pixels >= 0) & (pixels < torch.tensor([cameras.width, cameras.height]))).all(-1) & (depth > 0)
     column, row = pixels.long().unbind(-1)
     camera = torch.arange(len(pixels))[:, None]
     outside = distances[camera, row.clamp(0, cameras.height - 1), column.clamp(0, cameras.width - 1)]
-    margin = 0.5 * side * cameras.intrinsics[:, 0, 0, None] / depth.clamp_min(1e-6)
+    margin = 0.5 + 0.5 * side * cameras.intrinsics[:, 0, 0, None] / depth.clamp_min(1e-6)
     empty = (seen & (outside > margin)).sum(0)
     count = seen.sum(0)
     return (empty <= (_MISTAKEN * count).floor()) & (count >= max(2.0, _SEEN_BY * len(pixels)))
