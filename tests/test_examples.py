@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from emohead.media import probe
+from tests.shared import shared_data
 from tests.tiny import write_tiny_emo, write_voice
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -49,6 +50,23 @@ def test_frames_in_python(desk: Path, monkeypatch: pytest.MonkeyPatch):
     options = ["--audio", "voice.wav", "--avatar", "me.emo", "--size", "64", "--columns", "3", "--rows", "2"]
     run(monkeypatch, "04_frames_in_python.py", *options)
     assert Image.open(desk / "sheet.png").size == (192, 128)
+
+
+def test_reconstruct_without_its_networks(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    monkeypatch.delenv("EMOHEAD_ASSETS", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(desk / "cache"))
+    run(monkeypatch, "05_reconstruct.py", "me.mp4", "--name", "nobody")
+    printed = capsys.readouterr().out
+    assert printed.startswith("skipped: ") and "emohead assets fetch" in printed and len(printed.splitlines()) == 1
+    assert not (desk / "me.mp4").exists()
+
+
+def test_reconstruct(networks: None, desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    video = str(shared_data("videos/single_face.mp4"))
+    options = ["--name", "nobody", "--steps", "4", "--size", "128", "--audio", "voice.wav", "--out", "new.emo"]
+    run(monkeypatch, "05_reconstruct.py", video, *options)
+    assert (desk / "new.emo").is_file() and probe(desk / "new.mp4").n_frames == 15
+    assert "dB face" in capsys.readouterr().out
 
 
 def test_every_example_is_short_and_tested():
