@@ -26,12 +26,18 @@ _DOUBT = 0.08
 """Disagreement (radians) at which a picture loses half its say in the regression."""
 _MEMORY = 0.4
 """Seconds over which what a picture said against the landmarks is believed of its neighbours without pictures."""
+_MISTAKEN = 0.6
+"""Disagreement (radians) beyond which the picture of an eye was misread: lashes or the nose's shadow taken for an iris."""
 _FIXATION = 0.05
 """Differences of gaze (radians) that smoothing takes for noise; larger ones are saccades and stay sharp."""
 _SHUT = 0.34
 """Share of the usual distance between the lids below which an eye does not tell where it looks."""
 _NEARLY_SHUT = 0.8
 """An eyeBlink above which a lid is left as it is."""
+_HALVINGS = 8
+"""Bisections that find how far a lid is closed."""
+_BLINK_SEEN = 0.55
+"""The landmarker's own eyeBlink score from which an eye is shut; landmarks of its lids stay a lash line apart."""
 _BLINKS = (RIG_INDEX["eyeBlinkLeft"], RIG_INDEX["eyeBlinkRight"])
 _WIDES = (RIG_INDEX["eyeWideLeft"], RIG_INDEX["eyeWideRight"])
 _LIDS = tuple(zip(UPPER_LIDS, LOWER_LIDS, strict=True))
@@ -84,7 +90,7 @@ def refine_eyes(
     measured, calibration = learn_eyes(images, landmarks, tracked, points, index=index)
     estimate = calibration.gaze(eye_features(landmarks, tracked, points))
     gaze = _merged(measured, estimate, index, tracked.fps) - calibration.ahead
-    return _looking(tracked, points, gaze)
+    return _looking(tracked, points, gaze, landmarks.scores[index], index)
 
 
 def learn_eyes(
@@ -156,11 +162,12 @@ def _merged(measured: Float[Tensor, "n 2"], estimate: Float[Tensor, "T 2"], inde
     """One course of gaze: measured where it can be, else estimated and pulled towards what near pictures said; blinks hold their gaze."""
     shut = ~torch.isfinite(estimate).all(1).numpy()
     estimate = torch.from_numpy(_held(estimate.numpy()))
-    seen = torch.isfinite(measured).all(1) & ~torch.from_numpy(shut)[index]
+    difference = measured - estimate[index]
+    seen = (difference.norm(dim=1) < _MISTAKEN) & ~torch.from_numpy(shut)[index]  # NaN compares as not seen
     frames, known = np.arange(len(estimate)), index[seen].numpy()
     if len(known) == 0:
         return estimate
-    against = (measured[seen] - estimate[index[seen]]).numpy()
+    against = difference[seen].numpy()
     nearest = np.abs(frames[:, None] - known).min(1) / fps
     correction = np.stack([np.interp(frames, known, column) for column in against.T], -1)
     merged = estimate.numpy() + correction * np.exp(-nearest / _MEMORY)[:, None]
@@ -189,30 +196,53 @@ def _steadied(gaze: np.ndarray) -> np.ndarray:
 
 
 @torch.no_grad()
-def _looking(tracked: TrackedSequence, points: Points, gaze: Float[Tensor, "T 2"]) -> TrackedSequence:
+def _looking(
+    tracked: TrackedSequence, points: Points, gaze: Float[Tensor, "T 2"], scores: Float[Tensor, "n R"], index: Int[Tensor, " n"]
+) -> TrackedSequence:
     """The same track looking elsewhere, its lids as far open as they were: eyeBlink and eyeWide make up for what eyeLook* change."""
     limited = gaze.clamp(-torch.tensor(GAZE_RANGE), torch.tensor(GAZE_RANGE))
     motion = with_gaze(tracked.motion, limited[:, None].expand(-1, 2, -1).contiguous())
-    wanted = _gap(tracked, tracked.motion, points)
+    rest = HeadMotion.neutral(2, tracked.fps)
+    rest.rig[1, list(_BLINKS)] = 1.0
+    relaxed, shut = _gap(tracked, rest, points)
+    wanted = _shut_when_shut(_gap(tracked, tracked.motion, points), scores, index, relaxed, shut)
+    # What was shut stays shut, whatever the gaze: lids of a blink yield to it.
     blinking = motion.rig[:, list(_BLINKS)]
-    rest = HeadMotion.neutral(3, tracked.fps)
-    rest.rig[1, list(_BLINKS)], rest.rig[2, list(_WIDES)] = 1.0, 1.0
-    relaxed, shut, wide = _gap(tracked, rest, points)
-    for _ in range(3):
-        missing = wanted - _gap(tracked, motion, points)
-        # On one scale, closing is positive and opening wider is negative.
-        lids = motion.rig[:, list(_BLINKS)] - motion.rig[:, list(_WIDES)]
-        lids = lids - missing / torch.where(lids > 0, relaxed - shut, wide - relaxed).clamp_min(1e-4)
-        # What was shut stays shut, whatever the gaze: lids of a blink yield to it.
-        lids = torch.where(blinking > _NEARLY_SHUT, blinking, lids)
-        rig = motion.rig.clone()
-        rig[:, list(_BLINKS)], rig[:, list(_WIDES)] = lids.clamp(0, 1), (-lids).clamp(0, 1)
-        motion = replace(motion, rig=rig)
+    low, high = torch.full_like(wanted, -1.0), torch.ones_like(wanted)
+    for _ in range(_HALVINGS):
+        lids = (low + high) / 2
+        motion = _with_lids(motion, torch.where(blinking > _NEARLY_SHUT, blinking, lids))
+        too_open = _gap(tracked, motion, points) > wanted
+        low, high = torch.where(too_open, lids, low), torch.where(too_open, high, lids)
     return replace(tracked, motion=motion)
 
 
+def _with_lids(motion: HeadMotion, lids: Float[Tensor, "T 2"]) -> HeadMotion:
+    """Lids on one scale: closing (eyeBlink) is positive and opening wider (eyeWide) is negative."""
+    rig = motion.rig.clone()
+    rig[:, list(_BLINKS)], rig[:, list(_WIDES)] = lids.clamp(0, 1), (-lids).clamp(0, 1)
+    return replace(motion, rig=rig)
+
+
+def _shut_when_shut(
+    gap: Float[Tensor, "T 2"],
+    scores: Float[Tensor, "n R"],
+    index: Int[Tensor, " n"],
+    relaxed: Float[Tensor, " 2"],
+    shut: Float[Tensor, " 2"],
+) -> Float[Tensor, "T 2"]:
+    """Distances between the lids, the least one of the clip made that of a shut eye, if the clip has a shut eye."""
+    closing = torch.nan_to_num(scores[:, list(_BLINKS)])
+    if float(closing.amax(0).min()) < _BLINK_SEEN:
+        return gap
+    least = torch.minimum(gap[index].quantile(0.005, dim=0), 0.8 * relaxed)
+    closed = ((relaxed - gap) / (relaxed - least)).clamp(0, 1)
+    return gap - (least - shut).clamp_min(0) * closed.square()
+
+
 def _gap(tracked: TrackedSequence, motion: HeadMotion, points: Points) -> Float[Tensor, "T 2"]:
-    """Distance between the middles of the lids (left, right) of this person doing `motion`, metres."""
-    posed = points(tracked.identity, motion)
-    middles = [(posed[:, list(upper[3:6])].mean(1) - posed[:, list(lower[3:6])].mean(1)).norm(dim=-1) for upper, lower in _LIDS]
+    """Height of the middles of the lids (left, right) of this person doing `motion` one above the other, metres."""
+    upright = torch.zeros_like(motion.head_rotation)
+    posed = points(tracked.identity, replace(motion, head_rotation=upright, torso_rotation=upright, translation=upright))
+    middles = [(posed[:, list(upper[3:6]), 1] - posed[:, list(lower[3:6]), 1]).mean(1) for upper, lower in _LIDS]
     return torch.stack(middles, 1)

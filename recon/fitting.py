@@ -82,6 +82,8 @@ class FitData:
     """Pictures that train."""
     validation: list[int] = field(default_factory=list)
     """Pictures that train nothing but tell when to stop."""
+    mouth_is_shut: list[bool] = field(default_factory=list)
+    """Whether the lips hide the inside of the mouth in each picture; empty where that is not known."""
 
     def camera(self, picture: int) -> Camera:
         """The camera of one picture."""
@@ -152,7 +154,7 @@ class _Run:
         trained, config, step = self.trained, self.config, self.trained.steps
         loss = self._loss(picture)
         loss.backward()
-        trained.update(_rate(step, config))
+        trained.update(_rate(step, config), mouth_is_shut=bool(self.data.mouth_is_shut) and self.data.mouth_is_shut[picture])
         if trained.steps == round(config.coarse_share * config.steps):
             self.hidden = hidden_blocks(self.errors)
         share = trained.steps / config.steps

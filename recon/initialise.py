@@ -39,6 +39,8 @@ class PartPlan:
     """Starting colour where frames cannot tell (inside the mouth)."""
     only_behind: float = 1.0
     """Only triangles whose centre has a z below this (metres, head model at rest)."""
+    inside_mouth: bool = False
+    """Hidden while the lips are closed; what shines through them teaches nothing."""
     color_is_fixed: bool = False
     """Keep the starting colour: the clip never shows this part, and what hides behind others would learn their colour."""
 
@@ -49,10 +51,12 @@ PLANS: tuple[PartPlan, ...] = (
     PartPlan("eyelid", 2600, 3e-3, 3e-3, min_opacity=0.5),
     PartPlan("brow", 1000, 5e-3, 4e-3),
     PartPlan("eye_", 1600, 1e-3, 5e-4, opacity=0.95, min_opacity=0.7),
-    PartPlan("teeth", 1300, 2.5e-3, 2e-3, color=(0.62, 0.6, 0.6)),
-    PartPlan("gums", 300, 3e-3, 2e-3, color=(0.3, 0.12, 0.12)),
-    PartPlan("tongue", 400, 1e-3, 5e-4, opacity=0.9, min_opacity=0.5, color=(0.42, 0.19, 0.18), color_is_fixed=True),
-    PartPlan("mouth_inner", 900, 1.5e-3, 5e-4, opacity=0.95, min_opacity=0.5, color=(0.06, 0.03, 0.03), only_behind=8e-3),
+    PartPlan("teeth", 1300, 2.5e-3, 2e-3, color=(0.62, 0.6, 0.6), inside_mouth=True),
+    PartPlan("gums", 300, 3e-3, 2e-3, color=(0.3, 0.12, 0.12), inside_mouth=True),
+    PartPlan("tongue", 400, 1e-3, 5e-4, opacity=0.9, min_opacity=0.5, color=(0.42, 0.19, 0.18), inside_mouth=True, color_is_fixed=True),
+    PartPlan(
+        "mouth_inner", 900, 1.5e-3, 5e-4, opacity=0.95, min_opacity=0.5, color=(0.06, 0.03, 0.03), only_behind=8e-3, inside_mouth=True
+    ),
     PartPlan("scalp", 3000, 12e-3, 4e-3),
     PartPlan("scalp", 4500, 25e-3, 8e-3, opacity=0.5, lift=3e-3),
     PartPlan("ear", 1400, 8e-3, 4e-3),
@@ -78,6 +82,8 @@ class Layout:
     """Gaussians that keep their colour."""
     may_move: Bool[Tensor, " N"]
     """Gaussians of the outside, which may go where more are needed; those behind lids and lips are hidden, but not idle."""
+    inside_mouth: Bool[Tensor, " N"]
+    """Gaussians that closed lips hide."""
     is_loose: Bool[Tensor, " N"]
     """Gaussians beside the mesh (`recon.loose_parts`)."""
     plan: Int[Tensor, " N"]
@@ -199,9 +205,10 @@ def _layout(plan: Tensor) -> Layout:
     table = torch.tensor([[p.lift, p.freedom, p.correction_freedom, max(p.min_opacity, 1e-3)] for p in PLANS])[plan]
     fixed = torch.tensor([p.color_is_fixed for p in PLANS])[plan]
     outside = torch.tensor([p.color is None and p.prefix != "eye_" for p in PLANS])[plan]
+    inside = torch.tensor([p.inside_mouth for p in PLANS])[plan]
     start = torch.zeros(plan.shape[0], 3)
     start[:, 2] = table[:, 0]
-    return Layout(start, table[:, 1], table[:, 2], torch.logit(table[:, 3]), fixed, outside, torch.zeros_like(outside), plan)
+    return Layout(start, table[:, 1], table[:, 2], torch.logit(table[:, 3]), fixed, outside, inside, torch.zeros_like(outside), plan)
 
 
 def _project_colors(

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from emohead import assets
@@ -34,6 +34,9 @@ OVAL = (
     10, 21, 54, 58, 67, 93, 103, 109, 127, 132, 136, 148, 149, 150, 152, 162, 172, 176, 234, 251, 284, 288, 297, 323, 332, 338, 356,
     361, 365, 377, 378, 379, 389, 397, 400, 454,
 )  # fmt: skip
+_INNER_LIPS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402))
+_SHUT = 0.02
+"""Share of the face's height, about 4 mm."""
 IRISES = tuple(range(468, 478))
 """Named subsets of the 478 points. The oval slides over the skin when the head turns: trust it little."""
 
@@ -188,6 +191,12 @@ def feature_boxes(points: torch.Tensor, width: int, height: int) -> tuple[tuple[
         rows = slice(max(0, int(low[1])) // 2 * 2, min(height, int(high[1]) + 2))
         boxes.append((rows, slice(max(0, int(low[0])) // 2 * 2, min(width, int(high[0]) + 2))))
     return tuple(boxes)
+
+
+def mouth_is_shut(points: Float[Tensor, "T 478 2"]) -> Bool[Tensor, " T"]:
+    """Whether the lips of each face are so near each other that they hide what is behind them; False where there is no face."""
+    gap = torch.stack([(points[:, upper] - points[:, lower]).norm(dim=1) for upper, lower in _INNER_LIPS], 1).mean(1)
+    return gap < _SHUT * (points[:, 10] - points[:, 152]).norm(dim=1)
 
 
 def _points(points: list, width: int, height: int) -> Tensor:

@@ -113,6 +113,7 @@ def _with_one_view(
         "min_logit": torch.full((count,), 1e-3).logit(),
         "color_is_fixed": torch.zeros(count, dtype=torch.bool),
         "may_move": torch.ones(count, dtype=torch.bool),
+        "inside_mouth": torch.zeros(count, dtype=torch.bool),
         "is_loose": torch.ones(count, dtype=torch.bool),
         "plan": torch.full((count,), _PLAN),
     }

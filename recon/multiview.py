@@ -26,7 +26,7 @@ from recon.fitting import FitData
 from recon.hull_alignment import Alignment, align, carve_by_silhouettes
 from recon.initialise import Layout, initial_avatar
 from recon.landmark_head import landmark_points
-from recon.landmarks import Face, FaceDetector, feature_boxes, opened, stacked, steadied
+from recon.landmarks import Face, FaceDetector, feature_boxes, mouth_is_shut, opened, stacked, steadied
 from recon.matte import Segmenter, SelfieSegmenter
 from recon.preprocess import resized
 from recon.silhouette import carve_scalp
@@ -255,6 +255,8 @@ def multiview_fit(
     images = images[torch.argsort(order)]
     motion = placed.tracked.pick(index).motion
     data = FitData(head, motion, images, frames.mattes, placed.cameras, view.camera_of, regions, frames.training)
+    steps = torch.bincount(index, weights=mouth_is_shut(view.landmarks.points).float()) > 0  # told by any camera that sees the lips
+    data = replace(data, mouth_is_shut=steps[index].tolist())
     return avatar, layout, data
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from emohead.errors import InputError
 from emohead.media import probe, read_video
 from emohead.types import Camera
+from recon.heap import pictures_apart
 from recon.landmarks import EYES, LIPS, Face, FaceDetector, opened, stacked, steadied
 from recon.matte import Segmenter, SelfieSegmenter
 from recon.people import Person, choose_person
@@ -91,7 +92,13 @@ def read_footage(
     Raises:
         InputError: not a readable video, too few frames, no face, a face that is too small, too dark or hardly there.
     """
-    settings = settings or FootageSettings()
+    with pictures_apart():
+        return _read_footage(path, settings or FootageSettings(), detector, segmenter, progress)
+
+
+def _read_footage(
+    path: Path, settings: FootageSettings, detector: FaceDetector | None, segmenter: Segmenter | None, progress: Progress | None
+) -> Footage:
     fps, expected = _rate(path)
     looks, shape = [], (0, 0)
     with opened(detector, most=_MANY_FACES) as find:

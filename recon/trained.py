@@ -120,8 +120,8 @@ class Trained:
         """The tracker's calibration as it is now, differentiable."""
         return Calibration(self.tensors["calibration"])
 
-    def update(self, rate: float) -> None:
-        """One step of the optimiser at `rate` times the step sizes."""
+    def update(self, rate: float, *, mouth_is_shut: bool = False) -> None:
+        """One step of the optimiser at `rate` times the step sizes; a shut mouth teaches nothing about its inside."""
         for group in self.optimizer.param_groups:
             group["lr"] = RATES[group["name"]] * rate
         fixed = self.layout.color_is_fixed
@@ -129,6 +129,8 @@ class Trained:
             gradient = self.tensors[name].grad
             if gradient is not None:
                 gradient[kept] = 0.0
+        if mouth_is_shut:
+            self._forget_inside()
         asked = self.tensors["offsets"].grad
         if asked is not None:
             self.demand += asked.norm(dim=1)
@@ -137,6 +139,12 @@ class Trained:
         self.steps += 1
         if self.steps % _LIMIT_EVERY == 0:
             self.limit(_LIMIT_EVERY * rate)
+
+    def _forget_inside(self) -> None:
+        inside = self.layout.inside_mouth
+        for name, tensor in self.tensors.items():
+            if name not in _SHARED and tensor.grad is not None:
+                tensor.grad[(slice(None), inside) if name in _CORRECTIONS else inside] = 0.0
 
     @torch.no_grad()
     def limit(self, rate: float = 0.0) -> None:
