@@ -2,7 +2,8 @@
 
     python benchmarks/single_image.py --video ../shared/data/videos/wojtek.mp4 --sheet sheet.png
 
-The comparison copies the first frame into every other one.
+The comparison copies the first frame into every other one. With --views N, N other frames of the clip are given as further pictures of the
+person; they are not scored.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from recon.scores import mean_scores, score_picture
 from recon.single_image import reconstruct_picture
 from recon.targets import clean_plate, over_flat_background
 from recon.tracking import FOR_AVATARS, track_motion
+from recon.view_generator import GeneratedView
 
 
 def main() -> None:
@@ -30,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--video", type=Path, required=True)
     parser.add_argument("--every", type=int, default=5, help="score every so many-th frame")
+    parser.add_argument("--views", type=int, default=0, help="so many other frames help as further pictures")
     parser.add_argument("--sheet", type=Path, help="PNG of some frames above the avatar doing the same")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -37,7 +40,13 @@ def main() -> None:
     footage = read_footage(arguments.video, settings=FootageSettings(hold_out=0.0, max_pictures=10**6))
     frames = footage.frames
     height, width = frames.images.shape[1:3]
-    avatar, _ = reconstruct_picture(frames.images[0], head, rasterizer)
+    further = [round(frames.n_frames * (number + 1) / (arguments.views + 1)) for number in range(arguments.views)]
+
+    def views(picture: torch.Tensor, turns: torch.Tensor) -> list[GeneratedView]:
+        return [GeneratedView(f"frame {frame}", frames.images[frame], None) for frame in further]
+
+    avatar, notes = reconstruct_picture(frames.images[0], head, rasterizer, views=views if further else None)
+    print(*notes, sep="\n")
     camera = replace(avatar.camera, intrinsics=footage.camera.intrinsics)
     first = _is_first(footage.held_out)
     tracked = track_motion(
@@ -51,7 +60,8 @@ def main() -> None:
     )
     images = over_flat_background(frames, clean_plate(frames), avatar.background)
     ours, copied, rows = [], [], []
-    for picture in range(arguments.every, frames.n_frames, arguments.every):
+    scored = [picture for picture in range(arguments.every, frames.n_frames, arguments.every) if picture not in further]
+    for picture in scored:
         frame = int(frames.index[picture])
         drawn = draw(avatar, head, rasterizer, tracked.motion.frames(frame, frame + 1)).clamp(0, 1)
         truth, face = images[picture].float() / 255.0, crop_box(footage.landmarks.points[frame], width, height)

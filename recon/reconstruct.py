@@ -29,7 +29,7 @@ from recon.fitting import FitConfig, FitData, Fitted, fit
 from recon.footage_file import load_footage, save_footage
 from recon.initialise import initial_avatar
 from recon.landmark_head import landmark_points
-from recon.landmarks import feature_boxes
+from recon.landmarks import feature_boxes, mouth_is_shut
 from recon.loose_parts import with_loose_parts
 from recon.preprocess import FootageSettings, read_footage
 from recon.silhouette import carve_scalp
@@ -71,6 +71,8 @@ class ReconstructConfig:
     """The flat colour behind the avatar, RGB 0..1."""
     seed: int = 0
     """One seed gives one result."""
+    views: str | None = None
+    """For one picture: a folder of further pictures of the person, or a diffusers pipeline (`recon.view_generator.open_views`)."""
 
     @property
     def n_steps(self) -> int:
@@ -144,6 +146,8 @@ def reconstruct(
     """
     config = config or ReconstructConfig()
     check_target(out)
+    if config.views and video.suffix.lower() not in PICTURE_SUFFIXES:
+        raise InputError(f"--views {config.views}: views are added to one picture (.png, .jpg); {video} is none, leave --views out")
     if video.suffix.lower() in PICTURE_SUFFIXES:
         return _from_picture(video, out, head, rasterizer, consent, config, progress)
     if video.is_dir():
@@ -178,12 +182,14 @@ def _from_picture(
     progress: Progress | None,
 ) -> Reconstruction:
     from recon.single_image import STEPS, reconstruct_picture
+    from recon.view_generator import open_views
 
     started, steps = time.monotonic(), config.steps or STEPS
     avatar, notes = reconstruct_picture(
         read_picture(picture),
         head,
         rasterizer,
+        views=open_views(config.views) if config.views else None,
         background=config.background,
         size=config.size,
         steps=steps,
@@ -277,7 +283,8 @@ def fit_data(prepared: Prepared, head: HeadModel, background: Float[Tensor, "3"]
     images = over_flat_background(frames, clean_plate(frames), background)
     which = torch.zeros(frames.n_frames, dtype=torch.long)
     training, validation = _split(frames.training)
-    return FitData(head, tracked.motion, images, frames.mattes, tracked.camera, which, regions, training, validation)
+    shut = mouth_is_shut(points).tolist()
+    return FitData(head, tracked.motion, images, frames.mattes, tracked.camera, which, regions, training, validation, shut)
 
 
 def _split(pictures: list[int]) -> tuple[list[int], list[int]]:

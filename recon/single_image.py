@@ -1,7 +1,7 @@
 """A head from one picture: what it shows is fitted, the far side is its mirror image, the rest is the generic head's. Much is invented."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from jaxtyping import Bool, Float, UInt8
@@ -16,10 +16,12 @@ from emohead.types import Camera, HeadMotion
 from recon.au_decoder import load_au_decoder
 from recon.fitting import FitConfig, FitData, fit
 from recon.initialise import PLANS, SH_C0, Layout, initial_avatar
+from recon.kept_views import kept_views
 from recon.landmark_head import landmark_points
-from recon.landmarks import Face, FaceDetector, feature_boxes, opened, stacked, steadied
+from recon.landmarks import Face, FaceDetector, feature_boxes, mouth_is_shut, opened, stacked, steadied
 from recon.loose_parts import with_loose_parts
 from recon.matte import Segmenter, SelfieSegmenter
+from recon.picture_expression import expression
 from recon.preprocess import crop_around, level_camera, resized
 from recon.silhouette import carve_scalp
 from recon.subject import project
@@ -27,30 +29,20 @@ from recon.targets import clean_plate, over_flat_background
 from recon.tracking import FOR_AVATARS, smooth_offset_basis, track
 from recon.trained import Limits
 from recon.types import FaceLandmarks, FrameSet, TrackedSequence
+from recon.view_generator import ViewGenerator
+from recon.view_pictures import ViewPicture, cut_head, solve_together
 
 Progress = Callable[[float, str], None]
 """Told the share done, 0..1, and what is going on."""
 
 INVENTED = "made from one picture: inside of the mouth, shut lids, the far side and all movement are invented"
+INVENTED_WITH_VIEWS = "made from few pictures: inside of the mouth, shut lids, what none of them shows and all movement are invented"
 STEPS = 500
 _FPS = 25.0
-_USUAL = 0.25
-"""What the landmarker scores on a face at rest in channels that are never quite zero."""
-_TOLD = (
-    "jawOpen",
-    "mouthSmile",
-    "mouthUpperUp",
-    "mouthLowerDown",
-    "eyeBlink",
-    "eyeSquint",
-    "browInnerUp",
-    "browOuterUp",
-    "mouthPucker",
-    "mouthFunnel",
-)
-"""Channels (by prefix) that one picture tells well enough to take them off the face."""
 _POSES = ((0.0, 0.5), (0.0, -0.5), (0.25, 0.0), (-0.25, 0.0))
 """Pitch and yaw (rad) up to which the head must be covered."""
+_TURNS = ((0.4, 0.0), (-0.4, 0.0), (0.75, 0.0), (-0.75, 0.0), (0.0, 0.3), (0.0, -0.3))
+"""Yaw and pitch (rad) by which a view generator is asked to turn the head."""
 _ORIGINAL_PER_MIRRORED = 3
 """How often the picture trains for each time its mirror image does: hair is not symmetric."""
 _SEEN = 0.4
@@ -78,6 +70,7 @@ def reconstruct_picture(
     head: HeadModel,
     rasterizer: Rasterizer,
     *,
+    views: ViewGenerator | None = None,
     background: tuple[float, float, float] = (0.8, 0.8, 0.79),
     size: int = 512,
     steps: int = STEPS,
@@ -90,9 +83,10 @@ def reconstruct_picture(
         image: sRGB.
         head: the head model the avatar will ride on.
         rasterizer: differentiable.
+        views: shows the person from elsewhere; what does not look like the person is left out.
         background: the flat colour behind the avatar, RGB 0..1.
         size: largest side of the picture that is fitted.
-        steps: of the fit.
+        steps: of the fit; twice as many when there are views.
         seed: one seed gives one result.
         progress: told the share done.
 
@@ -106,21 +100,24 @@ def reconstruct_picture(
     tell(0.0, "finding the face")
     portrait = read_portrait(image, size=size)
     tracked = follow_portrait(portrait, head)
+    aside = abs(float(tracked.motion.head_rotation[0, 1])) >= 0.5
+    notes: tuple[str, ...] = (INVENTED, "the face is turned far aside") if aside else (INVENTED,)
+    further: list[ViewPicture] = []
+    if views is not None:
+        tell(0.05, "looking at further views")
+        tracked, further, about = _with_views(portrait, tracked, views, head)
+        notes = (INVENTED_WITH_VIEWS if further else INVENTED, *notes[1:], *about)
     tell(0.2, "fitting")
     colour = torch.tensor(background)
-    poses = HeadMotion.neutral(len(_POSES), _FPS)
-    poses.head_rotation[:, :2] = torch.tensor(_POSES)
+    poses = _poses(further)
     generator = torch.Generator().manual_seed(seed)
     frames = portrait.frames
     avatar, layout = initial_avatar("avatar", head, tracked, frames, background=colour, generator=generator, also_seen=poses)
     avatar, layout = with_loose_parts(avatar, layout, head, tracked, frames, generator=generator)
     shown = _shown(avatar, layout, head, tracked, frames)
     avatar = _with_borrowed_colors(avatar, layout, head, shown)
-    side = frames.images.shape[1]
-    images = over_flat_background(frames, clean_plate(frames), colour)
-    regions = [feature_boxes(points, side, side) for points in portrait.landmarks.points]
-    order = [0] * _ORIGINAL_PER_MIRRORED + [1]
-    data = FitData(head, tracked.motion, images, frames.mattes, tracked.camera, torch.zeros(2, dtype=torch.long), regions, order)
+    for view in further:
+        shown = shown | _shown(avatar, layout, head, view.tracked, view.frames)
     # One picture says nothing about what changes with expression.
     limits = Limits(max_color_correction=0.0, max_opacity_correction=0.0, max_aspect=4.0)
     # What no picture shows keeps its borrowed colour and its place: fitted, it would fill in for what hides it.
@@ -131,10 +128,64 @@ def reconstruct_picture(
         color_is_fixed=layout.color_is_fixed | ~shown,
         min_logit=torch.where(shown, layout.min_logit, avatar.opacity_logits),
     )
+    steps = 2 * steps if further else steps
     config = FitConfig(steps=steps, coarse_share=0.4, relocate_until=0.0, calibrate_every=10 * steps, limits=limits, seed=seed)
+    data = _fit_data(portrait, tracked, further, head, colour)
     fitted = fit(avatar, still, data, rasterizer, config=config, report=lambda step, loss: tell(0.2 + 0.8 * step / steps, "fitting"))
-    notes = (INVENTED,) if abs(float(tracked.motion.head_rotation[0, 1])) < 0.5 else (INVENTED, "the face is turned far aside")
     return fitted.avatar, notes
+
+
+def _with_views(
+    portrait: Portrait, tracked: TrackedSequence, views: ViewGenerator, head: HeadModel
+) -> tuple[TrackedSequence, list[ViewPicture], tuple[str, ...]]:
+    """The head that explains the picture and those views that show the same person, those views, and what was done with the others."""
+    given = views(portrait.frames.images[0], torch.tensor(_TURNS))
+    face = Face(portrait.landmarks.points[0], portrait.landmarks.scores[0])
+    kept, refused = kept_views(portrait.frames.images[0], face, tracked.pick(torch.arange(1)), given, head)
+    notes = (f"{len(kept)} of {len(given)} further views show the same person and are used", *refused)
+    if not kept:
+        return tracked, [], notes
+    scores = expression(portrait.landmarks.scores)
+    together, seen = solve_together(_without_expression(portrait, head), tracked, kept, head)
+    together = replace(together, motion=replace(together.motion, rig=scores))
+    together = replace(together, identity=carve_scalp(head, together, portrait.frames))
+    seen = replace(seen, identity=together.identity)
+    segmenter = SelfieSegmenter()
+    return together, [cut_head(each, seen.pick(torch.tensor([number])), head, segmenter) for number, each in enumerate(kept)], notes
+
+
+def _poses(further: list[ViewPicture]) -> HeadMotion:
+    """Poses in which the head must be covered, besides that of the picture."""
+    poses = HeadMotion.neutral(len(_POSES) + len(further), _FPS)
+    poses.head_rotation[: len(_POSES), :2] = torch.tensor(_POSES)
+    for number, view in enumerate(further, start=len(_POSES)):
+        poses.head_rotation[number] = view.tracked.motion.head_rotation[0]
+    return poses
+
+
+def _fit_data(
+    portrait: Portrait, tracked: TrackedSequence, further: list[ViewPicture], head: HeadModel, background: Float[Tensor, "3"]
+) -> FitData:
+    """The picture and its mirror image by one camera, every view by its own."""
+    pictures = [portrait.frames, *(view.frames for view in further)]
+    points = [*portrait.landmarks.points, *(view.points for view in further)]
+    side = portrait.frames.images.shape[1]
+    tracks = [tracked, *(view.tracked for view in further)]
+    names = [field.name for field in fields(HeadMotion) if field.name != "fps"]
+    cameras = Camera(
+        torch.cat([track.camera.world_to_camera for track in tracks]), torch.cat([track.camera.intrinsics for track in tracks]), side, side
+    )
+    return FitData(
+        head,
+        replace(tracked.motion, **{name: torch.cat([getattr(track.motion, name) for track in tracks]) for name in names}),
+        torch.cat([over_flat_background(each, clean_plate(each), background) for each in pictures]),
+        torch.cat([each.mattes for each in pictures]),
+        cameras,
+        torch.tensor([0, 0, *range(1, len(tracks))]),
+        [feature_boxes(each, side, side) for each in points],
+        [0] * _ORIGINAL_PER_MIRRORED + list(range(1, len(points))),
+        mouth_is_shut=mouth_is_shut(torch.stack(points)).tolist(),
+    )
 
 
 def read_portrait(
@@ -182,14 +233,8 @@ def follow_portrait(portrait: Portrait, head: HeadModel) -> TrackedSequence:
     The expression is taken off the landmarks before the identity is sought, or a smiling picture would give a head that smiles at rest.
     """
     points = landmark_points(head)
-    rig = expression(portrait.landmarks.scores)
-    posed = HeadMotion.neutral(2, _FPS)
-    mean = head.identity()
-    moved = points(mean, replace(posed, rig=rig)) - points(mean, posed)
-    seen = portrait.landmarks.points
-    rest = points(mean, posed)[0]
-    scale = (seen[:, 33] - seen[:, 263]).norm(dim=1) / (rest[33] - rest[263])[:2].norm()
-    still = seen - scale[:, None, None] * moved[..., :2] * torch.tensor([1.0, -1.0])
+    rest = points(head.identity(), HeadMotion.neutral(1, _FPS))[0]
+    still = _without_expression(portrait, head)
     landmarks = FaceLandmarks(still, torch.zeros_like(portrait.landmarks.scores))
     tracked = track(
         landmarks,
@@ -201,14 +246,18 @@ def follow_portrait(portrait: Portrait, head: HeadModel) -> TrackedSequence:
         training=torch.ones(2, dtype=torch.bool),
         config=FOR_AVATARS,
     )
-    tracked = replace(tracked, motion=replace(tracked.motion, rig=rig))
+    tracked = replace(tracked, motion=replace(tracked.motion, rig=expression(portrait.landmarks.scores)))
     return replace(tracked, identity=carve_scalp(head, tracked, portrait.frames))
 
 
-def expression(scores: Float[Tensor, "T R"]) -> Float[Tensor, "T R"]:
-    """What a picture's scores say of its expression, 0..1: only channels that scores tell well, above what a face at rest scores."""
-    told = torch.tensor([name.startswith(_TOLD) for name in RIG_NAMES])
-    return ((scores - _USUAL) / (1 - _USUAL)).clamp(0, 1) * told
+def _without_expression(portrait: Portrait, head: HeadModel) -> Float[Tensor, "T 478 2"]:
+    """Where the landmarks of the picture and its mirror image would be at rest."""
+    points, seen = landmark_points(head), portrait.landmarks.points
+    rig, posed, mean = expression(portrait.landmarks.scores), HeadMotion.neutral(2, _FPS), head.identity()
+    rest = points(mean, posed)[0]
+    moved = points(mean, replace(posed, rig=rig)) - rest
+    scale = (seen[:, 33] - seen[:, 263]).norm(dim=1) / (rest[33] - rest[263])[:2].norm()
+    return seen - scale[:, None, None] * moved[..., :2] * torch.tensor([1.0, -1.0])
 
 
 def _with_borrowed_colors(avatar: GaussianAvatar, layout: Layout, head: HeadModel, shown: Bool[Tensor, " N"]) -> GaussianAvatar:

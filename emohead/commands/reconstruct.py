@@ -47,6 +47,9 @@ class Reconstruct(Command):
     """How often the fit is saved, for --resume and --preview."""
     preview: Annotated[Path | None, tyro.conf.arg(metavar="FILE.png")] = None
     """Training pictures above the avatar doing the same, rewritten every minute."""
+    views: Annotated[str | None, tyro.conf.arg(metavar="FOLDER|PIPELINE")] = None
+    """For one picture: a folder of further pictures of the person, or a diffusers pipeline that you have, which makes them. Views that do
+    not look like the person are left out, with the reason."""
     device: str = "auto"
     """Where to draw: cpu, cuda, or auto for the fastest there is."""
     dry_run: bool = False
@@ -78,7 +81,7 @@ class Reconstruct(Command):
             from emohead.raster import build_rasterizer
             from recon.reconstruct import ReconstructConfig, reconstruct
 
-            config = ReconstructConfig(self.quality, self.steps, self.size, self.hold_out, self.face, seed=self.seed)
+            config = ReconstructConfig(self.quality, self.steps, self.size, self.hold_out, self.face, seed=self.seed, views=self.views)
             head, rasterizer = _head(self.head), build_rasterizer(self.device)
             if self.dry_run:
                 return Outcome(
