@@ -28,8 +28,9 @@ _BINS = 90
 _DEEP = 1.1
 """The top of a body counts as its head down to this many times its width."""
 _FIRST, _THEN = 12, 25
-_HAIR = 0.3
-"""Weight of a scalp that lies inside the silhouette: hair is thick, and no head model has any."""
+_HAIR, _HAIR_JUDGED = 0.1, 0.3
+"""Weight of a scalp that lies inside the silhouette, while fitting and while fits are compared: hair is thick, and no head model has
+any, but with much less a small head anywhere inside the person would do."""
 _COLOR = 0.01
 """Metres of outline that a difference in colour of 1 is worth where front and back are told apart."""
 _SURE = 1e-3
@@ -155,42 +156,38 @@ def _part_of(head: HeadModel, prefixes: tuple[str, ...]) -> Tensor:
 
 def _starts(vertices: Tensor, hull: Hull, up: Tensor) -> list[_Pose]:
     """The mean head upright in the top of the hull, turned to all sides and in a few sizes."""
-    centres = hull.centres
-    top, width = _top(centres, up, hull.side**2)
-    own_top, own_width = _top(vertices, torch.tensor([0.0, 1.0, 0.0]), None)
-    shift = torch.tensor(_MIDDLE) - own_top
     across = torch.linalg.qr(torch.stack([up, torch.eye(3)[int(up.abs().argmin())]], 1)).Q[:, 1]
+    axes = torch.stack([across, up, torch.linalg.cross(across, up)], 1)
+    top, width = _top(hull.centres @ axes)
+    own_top, own_width = _top(vertices)
+    shift = torch.tensor(_MIDDLE) - own_top
     poses = []
     for size in _STARTING_SCALES:
         for yaw in torch.linspace(0.0, 2 * math.pi, _YAWS + 1)[:-1].tolist():
-            side = axis_angle_to_rotations(yaw * up[None])[0] @ across
-            rotation = torch.stack([side, up, torch.linalg.cross(side, up)], 1)
+            rotation = axis_angle_to_rotations(yaw * up[None])[0] @ axes
             scale = size * width / own_width
-            poses.append(_Pose(scale, rotation, top + scale * rotation @ shift))
+            poses.append(_Pose(scale, rotation, axes @ top + scale * rotation @ shift))
     return poses
 
 
-def _top(points: Tensor, up: Tensor, cell: float | None) -> tuple[Tensor, float]:
-    """Middle and width of the top part of a body, as deep as its head: down to a little more than its own width.
+def _top(points: Tensor) -> tuple[Tensor, float]:
+    """Middle and width of the top part of a body whose up is y, as deep as its head: down to a little more than its own width.
 
-    The width of a slice is that of a disc of its area: its voxels of base area `cell`, or the box around its vertices.
+    A slice is as wide as it is where it is narrowest: cameras from one side leave a hull that is too deep, but as wide as the person.
     """
-    height = points @ up
+    angles = torch.arange(12) * (math.pi / 12)
+    directions = torch.stack([angles.cos(), torch.zeros(12), angles.sin()])
+    height = points[:, 1]
     top = float(height.quantile(0.9995))
     step, width, depth = (top - float(height.min())) / 60, 0.0, 0.0
     while depth < _DEEP * width or width == 0.0:
         chosen = (height <= top - depth) & (height > top - depth - step)
-        if not bool(chosen.any()):
+        if int(chosen.sum()) < 3:
             break
-        level = points[chosen] - height[chosen, None] * up
-        if cell is None:
-            spans = level.amax(0) - level.amin(0)
-            area = math.pi / 4 * float(spans[0] * spans[2])
-        else:
-            area = float(chosen.sum()) * cell * math.sqrt(cell) / step
-        width, depth = max(width, math.sqrt(4 / math.pi * area)), depth + step
+        level = points[chosen] @ directions
+        width, depth = max(width, float((level.amax(0) - level.amin(0)).min())), depth + step
     part = points[height > top - depth]
-    return (part.amax(0) + part.amin(0)) / 2 if cell is None else part.mean(0), width
+    return (part.amax(0) + part.amin(0)) / 2, width
 
 
 def _settled(pose: _Pose, outlines: _Outlines, steps: int, wide: float) -> _Pose:
@@ -201,7 +198,7 @@ def _settled(pose: _Pose, outlines: _Outlines, steps: int, wide: float) -> _Pose
         if len(vertex) < 20:
             return pose
         residuals = _residuals(pose, outlines, camera, vertex, probe)
-        weight = _weights(residuals[0], outlines, vertex) / (1 + (residuals[0] / wide).square()).square()
+        weight = _weights(residuals[0], outlines, vertex, _HAIR) * _faded(residuals[0] / wide)
         slopes = (residuals[1:] - residuals[0]).T / 1e-3
         lean = torch.linalg.cross(pose.rotation[:, 1], outlines.up)
         prior = torch.zeros(7, 7)
@@ -251,8 +248,13 @@ def _sampled(fields: Float[Tensor, "C H W"], camera: Tensor, pixels: Float[Tenso
     return upper * (1 - down) + lower * down
 
 
-def _weights(residual: Tensor, outlines: _Outlines, vertex: Tensor) -> Tensor:
-    return torch.where(outlines.is_scalp[vertex] & (residual < 0), _HAIR, 1.0)
+def _weights(residual: Tensor, outlines: _Outlines, vertex: Tensor, hair: float) -> Tensor:
+    return torch.where(outlines.is_scalp[vertex] & (residual < 0), hair, 1.0)
+
+
+def _faded(ratio: Tensor) -> Tensor:
+    """Hair may hide where the head ends, so what lies far inside is no evidence; what lies outside always is, if less surely."""
+    return torch.where(ratio < 0, (1 + ratio.square()).pow(-2), (1 + ratio.abs()).reciprocal())
 
 
 def _miss(pose: _Pose, outlines: _Outlines) -> float:
@@ -261,7 +263,7 @@ def _miss(pose: _Pose, outlines: _Outlines) -> float:
     if len(vertex) < 20:
         return math.inf
     residual = _residuals(pose, outlines, camera, vertex, torch.zeros(1, 7))[0]
-    weight = _weights(residual, outlines, vertex)
+    weight = _weights(residual, outlines, vertex, _HAIR_JUDGED)
     return float(((residual.clamp(-0.02, 0.02).square() * weight).sum() / weight.sum()).sqrt())
 
 

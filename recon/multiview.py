@@ -6,6 +6,7 @@ alpha bring their own matte.
 """
 
 import json
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -36,6 +37,8 @@ from recon.tracking import FOR_AVATARS, track_footage
 from recon.types import FaceLandmarks, Footage, FrameSet, TrackedSequence
 from recon.visual_hull import LEAST_CAMERAS, carve, signed_distances, surface
 
+log = logging.getLogger(__name__)
+
 Progress = Callable[[float, str], None]
 """Told the share done, 0..1, and what is going on."""
 
@@ -47,7 +50,6 @@ _AROUND = (-1.4, -0.9, -0.45, 0.45, 0.9, 1.4)
 """Turns of the whole person (rad) whose visible surface gets Gaussians, besides what the main camera sees."""
 _FACING = 0.5
 """Yaw (rad) up to which a landmarker's answer is believed while the scale is sought."""
-
 _LEAST_COVERED = 0.005
 """A matte that covers less of the picture, or leaves less of it, is no silhouette."""
 
@@ -220,6 +222,8 @@ def _notes(found: Alignment) -> tuple[str, ...]:
     notes = ["no face was found: the head was placed by silhouettes, keeps still, and its shape and expressions are the generic head's"]
     if not found.is_sure:
         notes.append("silhouettes and colours hardly tell the face from the back of the head: look at the result")
+    for note in notes:
+        log.warning(note)
     return tuple(notes)
 
 

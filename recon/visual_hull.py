@@ -104,7 +104,7 @@ def carve(mattes: UInt8[Tensor, "C H W"], cameras: Camera, *, resolution: int = 
     """
     distances = signed_distances(mattes)
     middle, reach = _where_they_look(mattes, cameras)
-    coarse = _carved(distances, cameras, middle - reach, 2 * reach / (_COARSE - 1), (_COARSE,) * 3)
+    coarse = _carved(distances, cameras, middle - reach, 2 * reach / (_COARSE - 1), (_COARSE, _COARSE, _COARSE))
     low, high = coarse.centres.amin(0) - 1.5 * coarse.side, coarse.centres.amax(0) + 1.5 * coarse.side
     side = float((high - low).max()) / (resolution - 1)
     x, y, z = ((high - low) / side).ceil().long().add(1).tolist()
@@ -120,9 +120,9 @@ def surface(hull: Hull, images: UInt8[Tensor, "C H W 3"], cameras: Camera) -> Hu
         cameras: the camera of each picture.
     """
     solid = hull.occupied.numpy()
-    shell = torch.nonzero(torch.from_numpy(solid & ~binary_erosion(solid)))
-    density = gaussian_filter(np.pad(solid, 4).astype(np.float32), 1.5)
-    slopes = torch.from_numpy(np.stack(np.gradient(density), -1))[4:-4, 4:-4, 4:-4]
+    shell = torch.nonzero(torch.from_numpy(solid) & ~torch.from_numpy(np.asarray(binary_erosion(solid), dtype=bool)))
+    density = np.asarray(gaussian_filter(np.pad(solid, 4).astype(np.float32), 1.5))
+    slopes = torch.stack(torch.gradient(torch.from_numpy(density)), -1)[4:-4, 4:-4, 4:-4]
     points = hull.corner + hull.side * shell
     normals = torch.nn.functional.normalize(-slopes[tuple(shell.unbind(1))].float(), dim=1)
     colors = torch.full((len(cameras.intrinsics), len(points), 3), torch.nan)

@@ -1,5 +1,6 @@
 """Silhouette carving: the hull holds the person, and a head at any place, turn and size is found in it without a face."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -12,11 +13,13 @@ from emohead.errors import InputError
 from emohead.head.generic import load_generic
 from emohead.head.skinning import axis_angle_to_rotations
 from emohead.types import Camera, HeadMotion
+from recon import capture
 from recon.hull_alignment import align
 from recon.landmarks import stacked
 from recon.multiview import MultiView, multiview_fit, place
 from recon.types import FrameSet
 from recon.visual_hull import Hull, carve, one_camera, project_depth, signed_distances, surface, up_of
+from tests.shared import shared_data
 
 SIDE = 96
 SKIN, HAIR, SHIRT = (220, 170, 150), (60, 40, 30), (40, 60, 150)
@@ -143,6 +146,25 @@ def test_without_a_face_the_silhouettes_place_a_still_head_and_the_fit_goes_on(s
     generator = torch.Generator().manual_seed(0)
     avatar, _, data = multiview_fit(view, placed, head, background=torch.ones(3), generator=generator)
     assert avatar.triangle.shape[0] > 10000 and data.images.shape == images[few].shape
+
+
+def test_a_rendered_person_is_found_as_she_is_turned():
+    folder = shared_data("captures/mei")
+    views = [view for view in json.loads((folder / "novel.json").read_text()) if int(view["frame"]) == 340]
+    pictures = [np.asarray(Image.open(folder / view["file"]).convert("RGBA").resize((256, 256))) for view in views]
+    rgba = torch.from_numpy(np.stack(pictures))
+    each = [capture._camera(view, 256, 256) for view in views]
+    poses, intrinsics = (torch.cat([getattr(camera, name) for camera in each]) for name in ("world_to_camera", "intrinsics"))
+    cameras = Camera(poses, intrinsics, 256, 256)
+    assert len(rgba) == 5
+    images, mattes = rgba[..., :3].contiguous(), rgba[..., 3].contiguous()
+    hull = carve(mattes, cameras)
+    found = align(load_generic(), hull, surface(hull, images, cameras), signed_distances(mattes), cameras)
+    yaw, pitch, roll = (math.radians(angle) for angle in (-4.99, -0.53, -0.23))  # the capture's ground truth
+    turns = axis_angle_to_rotations(torch.tensor([[0.0, yaw, 0.0], [pitch, 0.0, 0.0], [0.0, 0.0, roll]]))
+    assert _angle(found.rotation, turns[0] @ turns[1] @ turns[2]) < 4.0
+    assert found.is_sure and found.error < 0.01
+    assert 0.8 < found.scale < 0.95  # a smaller head than the mean; placed by her face it is 0.87
 
 
 def test_too_few_silhouettes_are_one_line(scene):
