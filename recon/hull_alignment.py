@@ -6,7 +6,7 @@ distance maps" (1995).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -118,10 +118,11 @@ def align(head: HeadModel, hull: Hull, skin: HullSurface, distances: Float[Tenso
     outer, is_head, scalp = (_part_of(head, names) for names in (_OUTER, _HEAD, ("scalp",)))
     up = up_of(cameras)
     outlines = _Outlines(vertices[outer], is_head[outer], scalp[outer], distances, cameras, up)
+    some = replace(outlines, vertices=vertices[outer][::3], is_head=is_head[outer][::3], is_scalp=scalp[outer][::3])
     found = []
     for start in _starts(vertices[outer], hull, up):
-        pose = _settled(start, outlines, _FIRST, 0.02)
-        found.append((_miss(pose, outlines) - _COLOR * _face_shows(pose, skin), pose))
+        pose = _settled(start, some, _FIRST, 0.02)
+        found.append((_miss(pose, some) - _COLOR * _face_shows(pose, skin), pose))
     best_score, best = min(found, key=lambda pair: pair[0])
     opposite = [score for score, pose in found if float((pose.rotation[:, 2] * best.rotation[:, 2]).sum()) < 0]
     pose = _settled(best, outlines, _THEN, 0.006)
