@@ -62,11 +62,11 @@ class Likeness:
         if asked and any(abs(is_ - want) > least + share * abs(want) for is_, want in zip(self.turn, asked, strict=True)):
             wanted = ", ".join(f"{math.degrees(angle):.0f}" for angle in asked)
             return f"turned by ({found}) degrees where ({wanted}) were asked for"
-        if self.shape_error > _SHAPE:
+        if not self.shape_error <= _SHAPE:
             return f"a head of another shape (error {self.shape_error:.2f}, limit {_SHAPE})"
-        if self.features < _FEATURES:
+        if not self.features >= _FEATURES:  # NaN where nothing is seen in both
             return f"other features (correlation {self.features:.2f}, at least {_FEATURES})"
-        if self.tint > _TINT or self.brightness > _BRIGHTNESS:
+        if not (self.tint <= _TINT and self.brightness <= _BRIGHTNESS):
             return f"other colours (tint {self.tint:.3f}, limit {_TINT}; brightness {self.brightness:.2f}, limit {_BRIGHTNESS})"
         return None
 

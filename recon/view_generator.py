@@ -104,7 +104,9 @@ class DiffusersViews:
         folder = _local_folder(folder_or_name)
         _check_folder(folder)
         try:
-            self._pipeline = DiffusionPipeline.from_pretrained(folder, local_files_only=True, use_safetensors=True).to(device)
+            self._pipeline = DiffusionPipeline.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
+            ).to(device)
         except (OSError, ValueError, TypeError, AttributeError, KeyError, ImportError, RuntimeError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InputError(f"{folder_or_name}: diffusers cannot load it ({reason[:200]}); give one with safetensors weights") from None
@@ -132,7 +134,13 @@ class DiffusersViews:
         given: dict[str, Any] = {"image": Image.fromarray(picture.numpy()), **options}
         if "generator" in self._takes:
             given["generator"] = torch.Generator().manual_seed(self._seed)
-        made = self._pipeline(**given)
+        try:
+            made = self._pipeline(**given)
+        except (TypeError, ValueError, AttributeError, RuntimeError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise InputError(
+                f"the {type(self._pipeline).__name__} makes nothing of a picture ({reason[:200]}); give another pipeline"
+            ) from None
         pictures = getattr(made, "images", None)
         if pictures is None:
             pictures = [frame for clip in made.frames for frame in clip]

@@ -59,7 +59,8 @@ def solve_together(
     points, count = landmark_points(head), len(still)
     target = torch.cat([still, torch.stack([view.points for view in kept])])
     scores = expression(torch.stack([view.face.scores for view in kept]))
-    at_rest = torch.arange(len(target)) < count
+    # The picture alone is at rest: it stands still in the avatar's camera, so that the shoulders stay where it shows them.
+    at_rest = torch.arange(len(target)) == 0
     clip = Clip(
         target,
         torch.ones(len(target), dtype=torch.bool),
