@@ -16,6 +16,7 @@ from emohead.channels import N_RIG
 from emohead.head.base import HeadModel
 from emohead.raster.base import Rasterizer
 from emohead.types import Camera, HeadMotion
+from recon.extra_losses import ExtraLosses, Moment, face_box, loss_terms, resume_terms, states
 from recon.initialise import Layout
 from recon.losses import l1_ssim
 from recon.occlusion import BLOCK, block_error, hidden_blocks, to_pixels
@@ -54,6 +55,8 @@ class FitConfig:
     """Distance in motion features below which two pictures count as alike (1 = a full rig channel or half a radian of head turn)."""
     limits: Limits = field(default_factory=Limits)
     """Bounds of the trained tensors."""
+    extra: ExtraLosses = field(default_factory=ExtraLosses)
+    """Further losses, all off but what is said there."""
     checkpoint_seconds: float = 60.0
     """How often the state is saved."""
     seed: int = 0
@@ -148,12 +151,15 @@ class _Run:
         self.hidden = torch.zeros(self.errors.shape, dtype=torch.bool)
         self.best_error = torch.tensor(torch.inf)
         self.best_state: dict[str, Tensor] = {}
+        self.terms = loss_terms(config.extra, data.head, avatar.identity, data.motion, seed=config.seed)
 
     def step(self, picture: int) -> Tensor:
         """Train on one picture; returns the loss."""
         trained, config, step = self.trained, self.config, self.trained.steps
         loss = self._loss(picture)
         loss.backward()
+        for term in self.terms:
+            term.update()
         trained.update(_rate(step, config), mouth_is_shut=bool(self.data.mouth_is_shut) and self.data.mouth_is_shut[picture])
         if trained.steps == round(config.coarse_share * config.steps):
             self.hidden = hidden_blocks(self.errors)
@@ -176,11 +182,12 @@ class _Run:
     def save(self, path: Path) -> None:
         """Keep everything for `resume`."""
         best = {f"best.{name}": tensor for name, tensor in self.best_state.items()}
-        self.trained.save(path, {"errors": self.errors, "hidden": self.hidden, "best_error": self.best_error, **best})
+        self.trained.save(path, {"errors": self.errors, "hidden": self.hidden, "best_error": self.best_error, **best, **states(self.terms)})
 
     def resume(self, path: Path) -> None:
         """Go on from a saved state."""
         extra = self.trained.resume(path)
+        resume_terms(self.terms, extra)
         self.errors, self.hidden, self.best_error = (extra.pop(name) for name in ("errors", "hidden", "best_error"))
         self.best_state = {name.removeprefix("best."): tensor for name, tensor in extra.items()}
 
@@ -221,10 +228,15 @@ class _Run:
             hidden = to_pixels(self.hidden[picture], *matte.shape)[..., None]
             target = torch.where(hidden, rgb.detach(), target)
         loss = l1_ssim(rgb, target) + config.alpha_weight * (rendered.alpha[0] + uncovered - 1.0).abs().mean()
-        for rows, columns in data.regions[picture]:
-            box = slice(rows.start // shrink, rows.stop // shrink), slice(columns.start // shrink, columns.stop // shrink)
+        boxes = [(_shrunk(rows, shrink), _shrunk(columns, shrink)) for rows, columns in data.regions[picture]]
+        for box in boxes:
             loss = loss + config.region_weight * (rgb[box] - target[box]).abs().mean()
-        return loss
+        moment = Moment(step, step / config.steps, picture, rgb, target, motion, face_box(boxes, *matte.shape))
+        return loss + sum(term(moment) for term in self.terms)
+
+
+def _shrunk(side: slice, by: int) -> slice:
+    return slice(side.start // by, side.stop // by)
 
 
 def _state(trained: Trained) -> Fitted:

@@ -16,6 +16,9 @@ from recon.types import FrameSet, TrackedSequence
 SH_C0 = 0.28209479177387814
 """Constant of the degree-0 spherical harmonic: colour = 0.5 + SH_C0 * coefficient."""
 
+_DARK_BEHIND, _DARKEST = 0.045, 0.2
+"""Metres behind the front teeth, and the share of light that is left there."""
+
 
 @dataclass(frozen=True)
 class PartPlan:
@@ -128,7 +131,8 @@ def initial_avatar(
     scales = torch.stack([0.75 * spacing, 0.75 * spacing, 0.25 * spacing], 1).clamp(2e-4, 8e-3)
     colors = _project_colors(vertices, head.triangles[triangle], barycentric, tracked, frames.images[sample], frames.mattes[sample])
     fixed = torch.tensor([p.color if p.color else (-1.0, 0.0, 0.0) for p in PLANS])[plan]
-    colors = torch.where(fixed[:, :1] >= 0, fixed, colors)
+    depth = (rest[0][head.triangles[triangle]] * barycentric[..., None]).sum(1)[:, 2]
+    colors = torch.where(fixed[:, :1] >= 0, fixed * _shade(depth, layout.inside_mouth)[:, None], colors)
     avatar = GaussianAvatar(
         name=name,
         head=head.name,
@@ -146,6 +150,14 @@ def initial_avatar(
         corrections=Corrections.none(triangle.shape[0]),
     )
     return avatar, layout
+
+
+def _shade(depth: Float[Tensor, " N"], inside_mouth: Bool[Tensor, " N"]) -> Float[Tensor, " N"]:
+    """How much light reaches each place: less and less behind the front teeth; `depth` is along z, metres."""
+    if not bool(inside_mouth.any()):
+        return torch.ones_like(depth)
+    behind = depth[inside_mouth].max() - depth
+    return torch.where(inside_mouth, (1 - behind / _DARK_BEHIND).clamp(_DARKEST, 1), 1.0)
 
 
 def _pick(motion: HeadMotion, frames: Tensor) -> HeadMotion:

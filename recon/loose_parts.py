@@ -137,7 +137,8 @@ def _nearest(
 ) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
     """For each pixel the triangle (of the parts that things hang on) that is seen nearest to it, and that triangle's depth in metres."""
     part = torch.tensor([name.startswith(PARTS) for name in head.part_names])
-    chosen = torch.nonzero(part[head.vertex_part[head.triangles]].all(1))[:, 0]
+    hanging = part[head.vertex_part[head.triangles]].all(1)
+    chosen = torch.nonzero(hanging if bool(hanging.any()) else torch.ones_like(hanging))[:, 0]
     middle = vertices[head.triangles[chosen]].mean(1)
     seen = project(middle[None], tracked.camera)[0]
     world_to_camera = tracked.camera.world_to_camera[0]

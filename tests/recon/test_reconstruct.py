@@ -1,6 +1,7 @@
 """A video of a person to an avatar file: whole, stopped and gone on, refused."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -73,3 +74,11 @@ def test_after_an_error_nothing_is_left(video, tmp_path):
     with pytest.raises(InputError, match="no such"):
         _run(tmp_path / "absent.mp4", tmp_path / "me.emo")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flame_head_carries_an_avatar_too(networks, flame_head, tmp_path):
+    """The file is of FLAME's format and made here; the picture is poor at so few steps, but it is of the person."""
+    clip, out = shared_data("videos/single_face.mp4"), tmp_path / "me.emo"
+    made = reconstruct(clip, out, flame_head, CpuRasterizer(n_threads=1), CONSENT, config=replace(CONFIG, steps=60))
+    assert made.avatar.head == "flame" and read_emo(out)[0].n_gaussians == made.avatar.n_gaussians
+    assert made.figures["held_out_full_psnr_db"] > 16
