@@ -98,13 +98,13 @@ class DiffusersViews:
             ResourceError: the package diffusers is not installed.
         """
         try:
-            from diffusers import DiffusionPipeline
+            from diffusers.pipelines.pipeline_utils import DiffusionPipeline
         except ImportError as error:
             raise ResourceError("--views PIPELINE needs the package diffusers, which is not installed; pip install diffusers") from error
         folder = _local_folder(folder_or_name)
         _check_folder(folder)
         try:
-            self._pipeline = DiffusionPipeline.from_pretrained(
+            self._pipeline: Any = DiffusionPipeline.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
             ).to(device)
         except (OSError, ValueError, TypeError, AttributeError, KeyError, ImportError, RuntimeError) as error:

@@ -48,8 +48,8 @@ class Reconstruct(Command):
     preview: Annotated[Path | None, tyro.conf.arg(metavar="FILE.png")] = None
     """Training pictures above the avatar doing the same, rewritten every minute."""
     views: Annotated[str | None, tyro.conf.arg(metavar="FOLDER|PIPELINE")] = None
-    """For one picture: a folder of further pictures of the person, or a diffusers pipeline that you have, which makes them. Views that do
-    not look like the person are left out, with the reason."""
+    """For one picture: a folder of further pictures of the person, or a diffusers pipeline that you have, which makes them. Views that
+    do not look like the person are left out, with the reason."""
     device: str = "auto"
     """Where to draw: cpu, cuda, or auto for the fastest there is."""
     dry_run: bool = False
