@@ -8,6 +8,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -105,7 +106,7 @@ def _camera(entry: dict, width: int, height: int) -> Camera:
     return Camera(world_to_camera[None], intrinsics[None], width, height)
 
 
-def _read_json(path: Path) -> dict:
+def _read_json(path: Path) -> Any:
     if not path.is_file():
         raise InputError(f"{path} is missing; give a capture folder with capture.json, the video, alpha.mp4 and novel.json")
     return json.loads(path.read_text())

@@ -6,7 +6,6 @@ alpha bring their own matte.
 """
 
 import json
-import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -36,8 +35,6 @@ from recon.targets import clean_plate, over_flat_background
 from recon.tracking import FOR_AVATARS, track_footage
 from recon.types import FaceLandmarks, Footage, FrameSet, TrackedSequence
 from recon.visual_hull import LEAST_CAMERAS, carve, signed_distances, surface
-
-log = logging.getLogger(__name__)
 
 Progress = Callable[[float, str], None]
 """Told the share done, 0..1, and what is going on."""
@@ -222,8 +219,6 @@ def _notes(found: Alignment) -> tuple[str, ...]:
     notes = ["no face was found: the head was placed by silhouettes, keeps still, and its shape and expressions are the generic head's"]
     if not found.is_sure:
         notes.append("silhouettes and colours hardly tell the face from the back of the head: look at the result")
-    for note in notes:
-        log.warning(note)
     return tuple(notes)
 
 

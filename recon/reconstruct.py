@@ -6,7 +6,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from emohead.raster.base import Rasterizer
 from emohead.types import HeadMotion
 from recon.calibration import Calibration
 from recon.contact_sheet import to_bytes
+from recon.extra_losses import ExtraLosses, perceptual_note
 from recon.eyes import refine_eyes
 from recon.fitting import FitConfig, FitData, Fitted, fit
 from recon.footage_file import load_footage, save_footage
@@ -71,6 +72,8 @@ class ReconstructConfig:
     """The flat colour behind the avatar, RGB 0..1."""
     seed: int = 0
     """One seed gives one result."""
+    extra: ExtraLosses = field(default_factory=ExtraLosses)
+    """Further losses of the fit of a video."""
     views: str | None = None
     """For one picture: a folder of further pictures of the person, or a diffusers pipeline (`recon.view_generator.open_views`)."""
 
@@ -166,10 +169,11 @@ def reconstruct(
     seconds["fit_s"] = time.monotonic() - started
     tell(0.97, "scoring held-out frames")
     figures = {**_scores(prepared, fitted, head, rasterizer), **{name: round(value, 1) for name, value in seconds.items()}}
-    settings = {"video": str(video), **asdict(config), "steps": config.n_steps, **figures, "notes": list(prepared.footage.notes)}
+    notes = (*prepared.footage.notes, *_left_out(config))
+    settings = {"video": str(video), **asdict(config), "steps": config.n_steps, **figures, "notes": list(notes)}
     _write(fitted, out, head, rasterizer, consent, settings)
     shutil.rmtree(work)
-    return Reconstruction(fitted.avatar, fitted.calibration, prepared, figures, prepared.footage.notes)
+    return Reconstruction(fitted.avatar, fitted.calibration, prepared, figures, notes)
 
 
 def _from_picture(
@@ -218,13 +222,21 @@ def _from_cameras(
     def report(step: int, loss: float) -> None:
         tell(before + (1 - before) * step / config.n_steps, f"fitting, step {step} of {config.n_steps}, loss {loss:.4f}")
 
-    fitted = fit(avatar, layout, data, rasterizer, config=FitConfig(steps=config.n_steps, seed=config.seed), report=report)
+    fitted = fit(
+        avatar, layout, data, rasterizer, config=FitConfig(steps=config.n_steps, seed=config.seed, extra=config.extra), report=report
+    )
     cameras = len(view.cameras.intrinsics)
     figures: dict[str, Any] = {"cameras": cameras, "world_units_per_m": placed.scale, "total_s": round(time.monotonic() - started, 1)}
-    settings = {"folder": str(folder), **asdict(config), "steps": config.n_steps, **figures}
+    unscored = f"{cameras} cameras, {view.frames.n_frames} pictures; nothing was held out, measure it with emohead evaluate recon"
+    notes = (unscored, *placed.notes, *_left_out(config))
+    settings = {"folder": str(folder), **asdict(config), "steps": config.n_steps, **figures, "notes": list(notes)}
     _write(fitted, out, head, rasterizer, consent, settings)
-    notes = (f"{cameras} cameras, {view.frames.n_frames} pictures; nothing was held out, measure it with emohead evaluate recon",)
     return Reconstruction(fitted.avatar, fitted.calibration, None, figures, notes)
+
+
+def _left_out(config: ReconstructConfig) -> tuple[str, ...]:
+    note = perceptual_note(config.extra)
+    return (note,) if note else ()
 
 
 def _write(fitted: Fitted, out: Path, head: HeadModel, rasterizer: Rasterizer, consent: Consent, settings: dict[str, Any]) -> None:
@@ -321,7 +333,7 @@ def _fitted(
     def report(step: int, loss: float) -> None:
         tell(before + (0.97 - before) * step / config.n_steps, f"fitting, step {step} of {config.n_steps}, loss {loss:.4f}")
 
-    fit_config = FitConfig(steps=config.n_steps, seed=config.seed, checkpoint_seconds=keeping.seconds)
+    fit_config = FitConfig(steps=config.n_steps, seed=config.seed, extra=config.extra, checkpoint_seconds=keeping.seconds)
     return fit(avatar, layout, data, rasterizer, config=fit_config, checkpoint=keeping.checkpoint, watch=watch, report=report)
 
 

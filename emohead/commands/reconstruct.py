@@ -50,6 +50,14 @@ class Reconstruct(Command):
     views: Annotated[str | None, tyro.conf.arg(metavar="FOLDER|PIPELINE")] = None
     """For one picture: a folder of further pictures of the person, or a diffusers pipeline that you have, which makes them. Views that
     do not look like the person are left out, with the reason."""
+    background: tuple[float, float, float] = (0.8, 0.8, 0.79)
+    """The flat colour behind the avatar: red, green and blue, 0 to 1."""
+    perceptual: float = 0.0
+    """Weight of LPIPS on the face while fitting, 0 for none; 0.05 is much. Needs weights that do not come with EmoHead."""
+    au_consistency: float = 0.0
+    """Weight of a loss that keeps the learned calibration of the tracker from changing action units."""
+    adversarial: float = 0.0
+    """Weight of a critic of small crops, which makes them a little sharper and costs a sixth of the time; try 0.02."""
     device: str = "auto"
     """Where to draw: cpu, cuda, or auto for the fastest there is."""
     dry_run: bool = False
@@ -79,9 +87,12 @@ class Reconstruct(Command):
         with progress_bar() as tell:
             tell(0.0, "loading")
             from emohead.raster import build_rasterizer
+            from recon.extra_losses import ExtraLosses
             from recon.reconstruct import ReconstructConfig, reconstruct
 
-            config = ReconstructConfig(self.quality, self.steps, self.size, self.hold_out, self.face, seed=self.seed, views=self.views)
+            extra = ExtraLosses(self.perceptual, au_consistency=self.au_consistency, adversarial=self.adversarial)
+            shared = {name: getattr(self, name) for name in ("quality", "steps", "size", "hold_out", "face", "background", "seed", "views")}
+            config = ReconstructConfig(**shared, extra=extra)
             head, rasterizer = _head(self.head), build_rasterizer(self.device)
             if self.dry_run:
                 return Outcome(

@@ -11,6 +11,7 @@ from emohead.raster.cpu import CpuRasterizer
 from emohead.types import Camera, HeadMotion
 from recon.appearance import N_LATENTS, correction_directions
 from recon.calibration import Calibration
+from recon.extra_losses import ExtraLosses
 from recon.fitting import FitConfig, FitData, Fitted, fit
 from recon.initialise import PLANS, Layout, initial_avatar
 from recon.types import FrameSet, TrackedSequence
@@ -96,10 +97,11 @@ def test_the_error_falls_and_limits_hold(start, data):
     assert fixed.any() and torch.equal(fitted.sh[fixed], avatar.sh[fixed])
 
 
-def test_a_stopped_fit_goes_on_as_if_it_had_not_stopped(start, data, tmp_path):
+@pytest.mark.parametrize("extra", [ExtraLosses(), ExtraLosses(au_consistency=0.05, adversarial=0.02)])
+def test_a_stopped_fit_goes_on_as_if_it_had_not_stopped(start, data, tmp_path, extra):
     avatar, layout = start
-    path = tmp_path / "fit.safetensors"
-    whole = fit(avatar, layout, data, CpuRasterizer(n_threads=1), config=CONFIG)
+    path, config = tmp_path / "fit.safetensors", replace(CONFIG, extra=extra)
+    whole = fit(avatar, layout, data, CpuRasterizer(n_threads=1), config=config)
 
     class Stopped(Exception):
         pass
@@ -109,8 +111,8 @@ def test_a_stopped_fit_goes_on_as_if_it_had_not_stopped(start, data, tmp_path):
             raise Stopped
 
     with pytest.raises(Stopped):
-        fit(avatar, layout, data, CpuRasterizer(n_threads=1), config=CONFIG, checkpoint=path, watch=stop)
-    resumed = fit(avatar, layout, data, CpuRasterizer(n_threads=1), config=CONFIG, checkpoint=path)
+        fit(avatar, layout, data, CpuRasterizer(n_threads=1), config=config, checkpoint=path, watch=stop)
+    resumed = fit(avatar, layout, data, CpuRasterizer(n_threads=1), config=config, checkpoint=path)
     assert torch.equal(whole.avatar.sh, resumed.avatar.sh)
     assert torch.equal(whole.avatar.corrections.means, resumed.avatar.corrections.means)
 
