@@ -100,7 +100,7 @@ class DiffusersViews:
         try:
             from diffusers.pipelines.pipeline_utils import DiffusionPipeline
         except ImportError as error:
-            raise ResourceError("--views PIPELINE needs the package diffusers, which is not installed; pip install 'emohead[views]'") from error
+            raise ResourceError("--views PIPELINE needs diffusers, which is not installed; pip install 'emohead[views]'") from error
         folder = _local_folder(folder_or_name)
         _check_folder(folder)
         try:
