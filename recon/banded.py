@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.linalg import solveh_banded
+from scipy.linalg import LinAlgError, solveh_banded
 
 _ROUNDS = 8
 """Active-set rounds of one step; the set is carried on by the next step anyway."""
 _FLOOR = 1e-9
+_STIFFENINGS = (0.0, 1e-9, 1e-6, 1e-3)
+"""Shares added to the diagonal, one after the other, until the system can be solved."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,14 @@ def _solve_free(band: np.ndarray, slope: np.ndarray, fixed_step: np.ndarray, fix
     for offset in range(1, upper + 1):
         reduced[upper - offset, offset:] *= free[:-offset]
     reduced[upper, fixed] = 1.0
-    return solveh_banded(reduced, right, overwrite_ab=True, overwrite_b=True, check_finite=False)
+    # Rounding may leave a direction that nothing tells a little below zero: it is stiffened until it is not.
+    for stiffening in _STIFFENINGS:
+        reduced[upper, free] *= 1 + stiffening
+        try:
+            return solveh_banded(reduced, right, check_finite=False)
+        except LinAlgError:
+            continue
+    return np.where(fixed, fixed_step, 0.0)
 
 
 def _multiply(band: np.ndarray, vector: np.ndarray) -> np.ndarray:

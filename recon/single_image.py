@@ -47,6 +47,10 @@ _ORIGINAL_PER_MIRRORED = 3
 """How often the picture trains for each time its mirror image does: hair is not symmetric."""
 _SEEN = 0.4
 """Cosine to the viewer from which a place counts as seen."""
+_SEEN_PIXELS = 0.7
+"""Pixels that a Gaussian must make up to count as seen; what shines through others makes up less."""
+_ABSENT = 30
+"""Coverage (of 255) below which a pixel is surely not the person's."""
 _CERTAIN = 250
 """Coverage (of 255) from which a pixel is the person's."""
 _WEIGHTS_OF_PLACE = torch.tensor([0.35, 1.0, 1.0])
@@ -114,10 +118,12 @@ def reconstruct_picture(
     frames = portrait.frames
     avatar, layout = initial_avatar("avatar", head, tracked, frames, background=colour, generator=generator, also_seen=poses)
     avatar, layout = with_loose_parts(avatar, layout, head, tracked, frames, generator=generator)
-    shown = _shown(avatar, layout, head, tracked, frames)
+    shown = _shown(avatar, layout, head, rasterizer, tracked, frames)
+    absent = _beside_the_person(avatar, head, tracked, frames)
+    avatar = replace(avatar, opacity_logits=torch.where(absent, layout.min_logit, avatar.opacity_logits))
     avatar = _with_borrowed_colors(avatar, layout, head, shown)
     for view in further:
-        shown = shown | _shown(avatar, layout, head, view.tracked, view.frames)
+        shown = shown | _shown(avatar, layout, head, rasterizer, view.tracked, view.frames)
     # One picture says nothing about what changes with expression.
     limits = Limits(max_color_correction=0.0, max_opacity_correction=0.0, max_aspect=4.0)
     # What no picture shows keeps its borrowed colour and its place: fitted, it would fill in for what hides it.
@@ -277,8 +283,10 @@ def _with_borrowed_colors(avatar: GaussianAvatar, layout: Layout, head: HeadMode
     return replace(avatar, sh=sh.clamp(-0.5 / SH_C0, 0.5 / SH_C0))
 
 
-def _shown(avatar: GaussianAvatar, layout: Layout, head: HeadModel, tracked: TrackedSequence, frames: FrameSet) -> Bool[Tensor, " N"]:
-    """Which Gaussians face the camera in a picture, on a pixel that is the person's."""
+def _shown(
+    avatar: GaussianAvatar, layout: Layout, head: HeadModel, rasterizer: Rasterizer, tracked: TrackedSequence, frames: FrameSet
+) -> Bool[Tensor, " N"]:
+    """Which Gaussians face the camera in a picture, on a pixel that is the person's, and are not hidden by others."""
     world_to_camera = tracked.camera.world_to_camera[0]
     eye = -world_to_camera[:3, :3].T @ world_to_camera[:3, 3]
     corners = head(avatar.identity, tracked.motion).vertices[:, head.triangles[avatar.triangle]]
@@ -289,7 +297,30 @@ def _shown(avatar: GaussianAvatar, layout: Layout, head: HeadModel, tracked: Tra
     side = frames.mattes.shape[1]
     picture = torch.arange(frames.n_frames)[:, None]
     covered = frames.mattes[picture, row.clamp(0, side - 1), column.clamp(0, side - 1)] > _CERTAIN
-    return (facing & covered).any(0) | layout.is_loose
+    seen = torch.stack([_pixels_of(avatar, head, rasterizer, tracked, number) for number in range(frames.n_frames)]) > _SEEN_PIXELS
+    return (facing & covered & seen).any(0) | layout.is_loose
+
+
+def _pixels_of(
+    avatar: GaussianAvatar, head: HeadModel, rasterizer: Rasterizer, tracked: TrackedSequence, frame: int
+) -> Float[Tensor, " N"]:
+    """How many pixels each Gaussian makes up in a frame: the derivative of the picture's sum by its brightness."""
+    grey = torch.zeros_like(avatar.sh).requires_grad_(True)
+    motion = tracked.motion.frames(frame, frame + 1)
+    splats = replace(avatar, sh=grey).pose(head(avatar.identity, motion), motion).frame(0)
+    rasterizer(splats, tracked.camera, background=avatar.background).rgb.sum().backward()
+    assert grey.grad is not None
+    return grey.grad[:, 0].mean(1) / SH_C0
+
+
+def _beside_the_person(avatar: GaussianAvatar, head: HeadModel, tracked: TrackedSequence, frames: FrameSet) -> Bool[Tensor, " N"]:
+    """Gaussians on background pixels of the picture itself: nothing is there that could hide them, so they are not there."""
+    vertices = head(avatar.identity, tracked.motion.frames(0, 1)).vertices[0]
+    place = (vertices[head.triangles[avatar.triangle]] * avatar.barycentric[..., None]).sum(1)
+    column, row = project(place[None], tracked.camera)[0].long().unbind(-1)
+    side = frames.mattes.shape[1]
+    inside = (column >= 0) & (row >= 0) & (column < side) & (row < side)
+    return inside & (frames.mattes[0, row.clamp(0, side - 1), column.clamp(0, side - 1)] < _ABSENT)
 
 
 def _other_side(name: str) -> str:
