@@ -15,16 +15,16 @@ from emohead.channels import RIG_INDEX
 from emohead.media import PICTURE_SUFFIXES, VideoFrame, probe, read_picture, sample_video
 from recon.landmarks import Face, FaceDetector, opened, stacked
 from recon.preprocess import (
-    _BLURRED,
-    _BRIGHT,
-    _CUT,
-    _DARK,
+    BLURRED,
+    BRIGHT,
+    CUT,
+    DARK,
     MIN_FACE,
     MIN_FOUND,
     MIN_FRAMES,
     MIN_RATE,
-    _face_crop,
-    _sharpness,
+    face_crop,
+    sharpness,
     sideways,
 )
 
@@ -114,8 +114,8 @@ def _look(frame: VideoFrame, find: FaceDetector) -> _Look:
     faces = sorted(find(frame.rgb), key=lambda face: -_height(face))
     if not faces:
         return _Look(frame.time, faces, thumbnail, float(grey.mean()), 0.0)
-    crop = _face_crop(grey, faces[0])
-    return _Look(frame.time, faces, thumbnail, float(crop.mean()), _sharpness(crop))
+    crop = face_crop(grey, faces[0])
+    return _Look(frame.time, faces, thumbnail, float(crop.mean()), sharpness(crop))
 
 
 def _height(face: Face) -> float:
@@ -134,7 +134,7 @@ def _film_advice(fps: float | None, n_frames: int, length: float, looks: list[_L
 
 def _cuts(looks: list[_Look]) -> list[float]:
     """Times between which neighbouring looks differ as two shots do."""
-    return [after.time for before, after in itertools.pairwise(looks) if float((after.thumbnail - before.thumbnail).abs().mean()) > _CUT]
+    return [after.time for before, after in itertools.pairwise(looks) if float((after.thumbnail - before.thumbnail).abs().mean()) > CUT]
 
 
 def _face_facts(looks: list[_Look]) -> tuple[dict[str, Any], list[str], list[str]]:
@@ -143,11 +143,11 @@ def _face_facts(looks: list[_Look]) -> tuple[dict[str, Any], list[str], list[str
     share = len(seen) / len(looks)
     facts: dict[str, Any] = {"face_found_share": round(share, 3)}
     if not seen:
-        dark = sum(look.luminance for look in looks) / len(looks) < _DARK
+        dark = sum(look.luminance for look in looks) / len(looks) < DARK
         return facts, ["no face was found: " + ("the pictures are black" if dark else "film one face from the front, in even light")], []
     size = _median([_height(look.faces[0]) for look in seen])
-    dark, bright = _share(seen, lambda look: look.luminance < _DARK), _share(seen, lambda look: look.luminance > _BRIGHT)
-    blurred = _share(seen, lambda look: look.sharpness < _BLURRED)
+    dark, bright = _share(seen, lambda look: look.luminance < DARK), _share(seen, lambda look: look.luminance > BRIGHT)
+    blurred = _share(seen, lambda look: look.sharpness < BLURRED)
     facts |= {
         "face_size_px": round(size),
         "face_luminance_of_255": round(_median([look.luminance for look in seen]), 1),

@@ -41,9 +41,9 @@ _WIDE_FOCAL = 1.1
 _DISTANCE = 0.6
 _CROP_FACES = 2.6
 """Side of the crop in faces: head and shoulders."""
-_DARK, _BRIGHT, _BLURRED = 25.0, 240.0, 12.0
+DARK, BRIGHT, BLURRED = 25.0, 240.0, 12.0
 """Mean luminance (0..255) and mean squared Laplacian of a face below or above which a frame is not used."""
-_CUT = 40.0
+CUT = 40.0
 """Mean absolute difference (0..255) of two neighbouring thumbnails that makes a cut."""
 _SIDEWAYS = 0.75
 
@@ -145,11 +145,11 @@ def _look(image: UInt8[Tensor, "H W 3"], detector: FaceDetector) -> _Look:
     faces = [steadied(image, face, detector) for face in detector(image)]
     grey = image.float().mean(-1)
     thumbnail = torch.nn.functional.interpolate(grey[None, None], (18, 32), mode="area")[0, 0]
-    crops = [_face_crop(grey, face) for face in faces]
-    return _Look(faces, thumbnail, [float(crop.mean()) for crop in crops], [_sharpness(crop) for crop in crops])
+    crops = [face_crop(grey, face) for face in faces]
+    return _Look(faces, thumbnail, [float(crop.mean()) for crop in crops], [sharpness(crop) for crop in crops])
 
 
-def _face_crop(grey: Tensor, face: Face) -> Tensor:
+def face_crop(grey: Tensor, face: Face) -> Tensor:
     left, top, right, bottom = (round(value) for value in face.box)
     crop = grey[max(0, top) : max(1, bottom), max(0, left) : max(1, right)]
     if crop.numel() == 0:
@@ -157,7 +157,7 @@ def _face_crop(grey: Tensor, face: Face) -> Tensor:
     return torch.nn.functional.interpolate(crop[None, None], (64, 64), mode="area")[0, 0]
 
 
-def _sharpness(crop: Tensor) -> float:
+def sharpness(crop: Tensor) -> float:
     laplacian = 4 * crop[1:-1, 1:-1] - crop[:-2, 1:-1] - crop[2:, 1:-1] - crop[1:-1, :-2] - crop[1:-1, 2:]
     return float(laplacian.square().mean())
 
@@ -170,11 +170,11 @@ def _usable(person: Person, looks: list[_Look]) -> tuple[list[Face | None], list
         reason = None
         if which is None:
             reason = "no face"
-        elif look.luminance[which] < _DARK:
+        elif look.luminance[which] < DARK:
             reason = "too dark"
-        elif look.luminance[which] > _BRIGHT:
+        elif look.luminance[which] > BRIGHT:
             reason = "over-exposed"
-        elif look.sharpness[which] < _BLURRED:
+        elif look.sharpness[which] < BLURRED:
             reason = "blurred"
         faces.append(look.faces[which] if which is not None and reason is None else None)
         if reason:
@@ -196,7 +196,7 @@ def _spans(frames: list[int], *, most: int = 6) -> str:
 
 def _cut_notes(looks: list[_Look], fps: float) -> list[str]:
     jumps = [float((after.thumbnail - before.thumbnail).abs().mean()) for before, after in itertools.pairwise(looks)]
-    cuts = [number + 1 for number, jump in enumerate(jumps) if jump > _CUT]
+    cuts = [number + 1 for number, jump in enumerate(jumps) if jump > CUT]
     if not cuts:
         return []
     return [
