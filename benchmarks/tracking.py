@@ -4,7 +4,7 @@
 
 needs the `recon` extra and the face landmarker in `EMOHEAD_ASSETS`. The truth is only compared with; the camera's focal length is the
 tracker's guess. "rest" are the frames in which 95 % of the landmarks, each averaged over 9 frames, move by less than 0.5 % of the face's
-size per frame.
+size per frame. "raw" are the landmarks that are tracked, each the mean of six answers of the landmarker; "single" is its plain answer.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from torch import Tensor
 from emohead.head.generic import GenericHead, load_generic
 from emohead.output import write_text
 from recon.landmark_head import landmark_points
-from recon.landmarks import EYES, IRISES, LIPS, N_POINTS, OVAL
+from recon.landmarks import EYES, IRISES, LIPS, N_POINTS, OVAL, detect_landmarks
 from recon.motion_model import View
 from recon.preprocess import FootageSettings, read_footage
 from recon.tracking import track_footage
@@ -28,6 +28,7 @@ from recon.types import Footage, TrackedSequence
 
 INNER = [point for point in range(N_POINTS) if point not in OVAL]
 MOST_LAG = 3
+ALL = 10**6
 SMOOTHED = 9
 REST, MOST_POINTS = 0.005, 0.95
 
@@ -45,10 +46,11 @@ def main() -> None:
     if arguments.capture:
         clips.insert(0, arguments.capture / f"{json.loads((arguments.capture / 'capture.json').read_text())['name']}.mp4")
     for path in clips:
-        footage = read_footage(path, settings=FootageSettings(hold_out=0.0, max_pictures=2))
+        footage = read_footage(path, settings=FootageSettings(hold_out=0.0, max_pictures=ALL))
         start = time.process_time()
         tracked = track_footage(footage, head)
-        figures = measure(footage, tracked, head) | {"track_cpu_s": time.process_time() - start}
+        seconds = time.process_time() - start
+        figures = measure(footage, tracked, head) | {"track_cpu_s": seconds}
         if arguments.capture and path.parent == arguments.capture:
             figures |= measure_truth(tracked, footage, arguments.capture)
         results[path.stem] = figures
@@ -60,6 +62,8 @@ def main() -> None:
 def measure(footage: Footage, tracked: TrackedSequence, head: GenericHead) -> dict[str, float]:
     """Reprojection in pixels of the 512 picture, jitter as the mean second difference of the inner landmarks, lag in frames."""
     raw = footage.landmarks.points
+    single = torch.full_like(raw, torch.nan)
+    single[footage.frames.index] = detect_landmarks(footage.frames.images).points
     found = footage.landmarks.found
     view = View(landmark_points(head), tracked.identity, tracked.camera, 1.0, torch.zeros(3))
     fitted = view.project(view.points(tracked.identity, tracked.motion))
@@ -68,15 +72,17 @@ def measure(footage: Footage, tracked: TrackedSequence, head: GenericHead) -> di
     result = {f"{name}_px": float(error[:, list(subset)].mean()) for name, subset in subsets.items()}
     result["inner_p95_px"] = float(error[:, INNER].quantile(0.95))
     result["face_px"] = float((raw[found].amax(1) - raw[found].amin(1)).prod(1).sqrt().median())
-    raw_jitter, jitter = _roughness(raw), _roughness(fitted)
-    seen = torch.isfinite(raw_jitter)
+    raw_jitter, jitter, single_jitter = _roughness(raw), _roughness(fitted), _roughness(single)
+    seen = torch.isfinite(raw_jitter) & torch.isfinite(single_jitter)
     at_rest = _at_rest(raw, result["face_px"]) & seen
     result["rest_frames"] = float(at_rest.sum())
     for name, chosen in (("rest", at_rest), ("all", seen)):
         if bool(chosen.any()):
             result[f"jitter_{name}_raw_px"] = float(raw_jitter[chosen].mean())
+            result[f"jitter_{name}_single_px"] = float(single_jitter[chosen].mean())
             result[f"jitter_{name}_px"] = float(jitter[chosen].mean())
             result[f"jitter_{name}_ratio"] = result[f"jitter_{name}_px"] / result[f"jitter_{name}_raw_px"]
+            result[f"jitter_{name}_single_ratio"] = result[f"jitter_{name}_px"] / result[f"jitter_{name}_single_px"]
     for name, signal in (("mouth", _mouth_opening), ("yaw", _nose_between_eyes)):
         result[f"lag_{name}_frames"] = lag(signal(fitted[found]), signal(raw[found]))
     return result
