@@ -72,7 +72,7 @@ def cached_landmarks(path: Path, cache: Path) -> FaceLandmarks:
     """Landmarks of every stored frame of a clip, from the cache if they are there."""
     kept = cache / f"{path.stem}.npz"
     if not kept.exists():
-        found = detect_landmarks(torch.from_numpy(frame.rgb) for frame in read_video(path))
+        found = detect_landmarks(frame.rgb for frame in read_video(path))
         np.savez(kept, points=found.points.numpy(), scores=found.scores.numpy())
     with np.load(kept, allow_pickle=False) as data:
         return FaceLandmarks(torch.from_numpy(data["points"]), torch.from_numpy(data["scores"]))
