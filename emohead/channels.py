@@ -34,3 +34,13 @@ RIG_INDEX: dict[str, int] = {name: index for index, name in enumerate(RIG_NAMES)
 
 N_AU = len(AU_NAMES)
 N_RIG = len(RIG_NAMES)
+
+
+def other_side(name: str) -> str:
+    """The channel of the other half of the face, or the same one where it has no sides."""
+    for one, other in (("Left", "Right"), ("Right", "Left")):
+        if name.endswith(one):
+            return name.removesuffix(one) + other
+    if name.startswith("AU") and name[-1] in "LR":
+        return name[:-1] + {"L": "R", "R": "L"}[name[-1]]
+    return name

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from emohead import assets
-from emohead.channels import AU_INDEX, AU_NAMES, N_RIG, RIG_INDEX, RIG_NAMES
+from emohead.channels import AU_INDEX, AU_NAMES, N_RIG, RIG_INDEX, RIG_NAMES, other_side
 from emohead.errors import InputError
 from emohead.head.action_units import rig_to_au
 from emohead.types import AUTrack
@@ -190,16 +190,6 @@ def smoothed(values: Float[Tensor, "T D"], found: Bool[Tensor, " T"]) -> Float[T
     padded = functional.pad(torch.cat([values * share, share], 1).T[None], (1, 1))[0].T
     total = 0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:]
     return torch.where(found[:, None], total[:, :-1] / total[:, -1:].clamp_min(0.5), values)
-
-
-def other_side(name: str) -> str:
-    """The channel of the other half of the face, or the same one where it has no sides."""
-    for one, other in (("Left", "Right"), ("Right", "Left")):
-        if name.endswith(one):
-            return name.removesuffix(one) + other
-    if name.startswith("AU") and name[-1] in "LR":
-        return name[:-1] + {"L": "R", "R": "L"}[name[-1]]
-    return name
 
 
 @lru_cache(maxsize=1)

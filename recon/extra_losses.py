@@ -55,6 +55,19 @@ class ExtraLosses:
     r1: float = 0.0
     """Weight of the critic's gradient penalty, 0 for none."""
 
+    def check(self) -> None:
+        """Find out before a long run what cannot be fitted.
+
+        Raises:
+            InputError: a negative weight, or LPIPS is asked for and something of it is missing.
+        """
+        for name in ("perceptual", "au_consistency", "adversarial", "r1"):
+            weight = getattr(self, name)
+            if not 0 <= weight < float("inf"):
+                raise InputError(f"loss weight {name} is {weight:g}; give 0 (off) or more")
+        if self.perceptual > 0 and not self.perceptual_if_available:
+            _require(self.network)
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -125,9 +138,7 @@ class PerceptualTerm(_Fixed):
         Raises:
             InputError: another network, or packages or weights are missing.
         """
-        missing = why_not(network)
-        if missing:
-            raise InputError(f"perceptual loss: {_how_to_get(network, missing)}, or leave it out")
+        _require(network)
         from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
         self.weight, self.least = weight, _SMALLEST[network]
@@ -259,10 +270,7 @@ def loss_terms(
     Raises:
         InputError: a negative weight, or what a term needs is missing.
     """
-    weights = {name: getattr(settings, name) for name in ("perceptual", "au_consistency", "adversarial", "r1")}
-    for name, weight in weights.items():
-        if not 0 <= weight < float("inf"):
-            raise InputError(f"loss weight {name} is {weight:g}; give 0 (off) or more")
+    settings.check()
     terms: list[LossTerm] = []
     if settings.perceptual > 0 and perceptual_note(settings) is None:
         terms.append(PerceptualTerm(settings.perceptual, network=settings.network))
@@ -351,6 +359,12 @@ def _at_least(side: slice, least: int, size: int) -> slice:
     """`side`, or `least` pixels around its middle, inside 0..`size`."""
     start = min(max(0, (side.start + side.stop - least) // 2), size - least)
     return side if side.stop - side.start >= least else slice(start, start + least)
+
+
+def _require(network: str) -> None:
+    missing = why_not(network)
+    if missing:
+        raise InputError(f"perceptual loss: {_how_to_get(network, missing)}, or leave it out")
 
 
 def _how_to_get(network: str, missing: str) -> str:

@@ -73,7 +73,7 @@ class ReconstructConfig:
     seed: int = 0
     """One seed gives one result."""
     extra: ExtraLosses = field(default_factory=ExtraLosses)
-    """Further losses of the fit of a video."""
+    """Further losses of the fit."""
     views: str | None = None
     """For one picture: a folder of further pictures of the person, or a diffusers pipeline (`recon.view_generator.open_views`)."""
 
@@ -149,6 +149,7 @@ def reconstruct(
     """
     config = config or ReconstructConfig()
     check_target(out)
+    config.extra.check()
     if config.views and video.suffix.lower() not in PICTURE_SUFFIXES:
         raise InputError(f"--views {config.views}: views are added to one picture (.png, .jpg); {video} is none, leave --views out")
     if video.suffix.lower() in PICTURE_SUFFIXES:
@@ -197,6 +198,7 @@ def _from_picture(
         background=config.background,
         size=config.size,
         steps=steps,
+        extra=config.extra,
         seed=config.seed,
         progress=progress,
     )

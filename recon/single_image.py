@@ -8,12 +8,13 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from emohead.avatar.gaussian_avatar import GaussianAvatar
-from emohead.channels import N_RIG, RIG_INDEX, RIG_NAMES
+from emohead.channels import N_RIG, RIG_INDEX, RIG_NAMES, other_side
 from emohead.errors import InputError
 from emohead.head.base import HeadModel
 from emohead.raster.base import Rasterizer
 from emohead.types import Camera, HeadMotion
 from recon.au_decoder import load_au_decoder
+from recon.extra_losses import ExtraLosses
 from recon.fitting import FitConfig, FitData, fit
 from recon.initialise import PLANS, SH_C0, Layout, initial_avatar
 from recon.kept_views import kept_views
@@ -78,6 +79,7 @@ def reconstruct_picture(
     background: tuple[float, float, float] = (0.8, 0.8, 0.79),
     size: int = 512,
     steps: int = STEPS,
+    extra: ExtraLosses | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> tuple[GaussianAvatar, tuple[str, ...]]:
@@ -91,6 +93,7 @@ def reconstruct_picture(
         background: the flat colour behind the avatar, RGB 0..1.
         size: largest side of the picture that is fitted.
         steps: of the fit; twice as many when there are views.
+        extra: further losses of the fit; None for none.
         seed: one seed gives one result.
         progress: told the share done.
 
@@ -135,7 +138,8 @@ def reconstruct_picture(
         min_logit=torch.where(shown, layout.min_logit, avatar.opacity_logits),
     )
     steps = 2 * steps if further else steps
-    config = FitConfig(steps=steps, coarse_share=0.4, relocate_until=0.0, calibrate_every=10 * steps, limits=limits, seed=seed)
+    settings = FitConfig(steps=steps, coarse_share=0.4, relocate_until=0.0, calibrate_every=10 * steps, limits=limits, seed=seed)
+    config = replace(settings, extra=extra or ExtraLosses())
     data = _fit_data(portrait, tracked, further, head, colour)
     fitted = fit(avatar, still, data, rasterizer, config=config, report=lambda step, loss: tell(0.2 + 0.8 * step / steps, "fitting"))
     return fitted.avatar, notes
@@ -217,7 +221,7 @@ def read_portrait(
     points = (face.points - torch.tensor(box[:2], dtype=torch.float32)) * (side / box[2])
     mirror = load_au_decoder().mirror
     mirrored = torch.stack([side - points[mirror, 0], points[mirror, 1]], 1)
-    swapped = torch.tensor([RIG_INDEX[_other_side(name)] for name in RIG_NAMES])
+    swapped = torch.tensor([RIG_INDEX[other_side(name)] for name in RIG_NAMES])
     camera = level_camera(box, side, (image.shape[0], image.shape[1]))
     # The mirror image is seen by the mirrored camera; a level one before the picture's middle is its own mirror image.
     camera = replace(camera, intrinsics=camera.intrinsics.clone())
@@ -321,12 +325,6 @@ def _beside_the_person(avatar: GaussianAvatar, head: HeadModel, tracked: Tracked
     side = frames.mattes.shape[1]
     inside = (column >= 0) & (row >= 0) & (column < side) & (row < side)
     return inside & (frames.mattes[0, row.clamp(0, side - 1), column.clamp(0, side - 1)] < _ABSENT)
-
-
-def _other_side(name: str) -> str:
-    if name.endswith("Left"):
-        return name[:-4] + "Right"
-    return name[:-5] + "Left" if name.endswith("Right") else name
 
 
 assert len(RIG_NAMES) == N_RIG

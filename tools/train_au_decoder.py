@@ -35,11 +35,11 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from emohead import assets
-from emohead.channels import AU_INDEX, AU_NAMES, RIG_INDEX
+from emohead.channels import AU_INDEX, AU_NAMES, RIG_INDEX, other_side
 from emohead.head.generic import load_generic
 from emohead.output import whole_file
 from emohead.types import HeadMotion
-from recon.au_decoder import ASSET_NAME, EYE_CORNERS, INPUT_LIMIT, VERSION, AUDecoder, differences, mirrored, other_side
+from recon.au_decoder import ASSET_NAME, EYE_CORNERS, INPUT_LIMIT, VERSION, AUDecoder, differences, mirrored
 from recon.landmarks import detect_landmarks
 from recon.types import FaceLandmarks
 

@@ -80,6 +80,8 @@ class Reconstruct(Command):
             raise InputError(f"--size {self.size}: give a multiple of 16 from 128 to 1024")
         if not 0 <= self.hold_out <= 0.5:
             raise InputError(f"--hold-out {self.hold_out:g}: give a share from 0 to 0.5")
+        if not all(0 <= value <= 1 for value in self.background):
+            raise InputError(f"--background {' '.join(f'{value:g}' for value in self.background)}: give three numbers from 0 to 1")
         if self.steps is not None and self.steps < 1:
             raise InputError(f"--steps {self.steps}: give at least 1")
         started = time.monotonic()

@@ -15,7 +15,7 @@ from scipy.sparse.linalg import splu
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from emohead.channels import N_RIG, RIG_INDEX, RIG_NAMES
+from emohead.channels import N_RIG, RIG_INDEX, RIG_NAMES, other_side
 from emohead.head.flame import EXPRESSION_LIMIT, FlameHead, FlameParameters
 from emohead.head.flame_file import FlameData, LandmarkEmbedding
 from emohead.head.generic import GenericHead, load_generic
@@ -184,14 +184,8 @@ def _symmetrised(moved: np.ndarray, head: FlameHead) -> np.ndarray:
     vertices = head.neutral.double().numpy()
     asymmetry = np.linalg.norm(vertices[mirror] * flip - vertices, axis=1)
     share = 0.5 * np.exp(-0.5 * (asymmetry / 0.002) ** 2)[:, None]
-    partner = [RIG_INDEX[_other_side(name)] for name in RIG_NAMES] + [N_RIG + 1, N_RIG]
+    partner = [RIG_INDEX[other_side(name)] for name in RIG_NAMES] + [N_RIG + 1, N_RIG]
     return (1 - share) * moved + share * moved[partner][:, mirror] * flip
-
-
-def _other_side(name: str) -> str:
-    if name.endswith("Left"):
-        return name.removesuffix("Left") + "Right"
-    return name.removesuffix("Right") + "Left" if name.endswith("Right") else name
 
 
 def _part_labels(source: RigSource, registered: Surface, target: Surface) -> Tensor:

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from emohead import assets
-from emohead.channels import AU_INDEX, N_RIG, RIG_INDEX
+from emohead.channels import AU_INDEX, N_RIG, RIG_INDEX, other_side
 from emohead.errors import InputError
 from emohead.head.generic import load_generic
 from emohead.head.skinning import axis_angle_to_rotations
 from emohead.types import HeadMotion
-from recon.au_decoder import decode_aus, differences, flatten, load_au_decoder, mirrored, other_side, read_au_decoder, smoothed
+from recon.au_decoder import decode_aus, differences, flatten, load_au_decoder, mirrored, read_au_decoder, smoothed
 from recon.landmark_head import landmark_points
 from recon.landmarks import detect_landmarks
 from recon.types import FaceLandmarks
