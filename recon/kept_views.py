@@ -7,18 +7,16 @@ shape; both faces laid out flat, features over features, tell of the rest. Landm
 import math
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from jaxtyping import Bool, Float, UInt8
-from scipy.ndimage import gaussian_filter
-from scipy.spatial import Delaunay
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from emohead.head.base import HeadModel
 from emohead.head.skinning import axis_angle_to_rotations
+from recon.flat_face import FlatFace, compare_flat
 from recon.identity_solver import LOOSE
 from recon.landmark_head import landmark_points
-from recon.landmarks import IRISES, OVAL, Face, FaceDetector, opened, steadied
+from recon.landmarks import OVAL, Face, FaceDetector, opened, steadied
 from recon.motion_model import N_SOLVED, N_UNKNOWNS, ROTATION, SOLVED, View, directions, facing_weights, to_motion
 from recon.motion_solver import REFERENCE_FACE, Clip, TrackingConfig, solve_motion
 from recon.picture_expression import expression
@@ -33,10 +31,6 @@ _SHAPE, _USUAL_ERROR = 1.4, (0.0075, 0.0286)
 """Limit of the shape error, and what it is relative to: distances between the eyes at no turn, and more per radian."""
 _FEATURES, _TINT, _BRIGHTNESS = 0.65, 0.045, 0.12
 """Least correlation of the features; largest difference of log colour, and of log brightness."""
-_SIDE, _BLUR, _EYES_APART = 64, 6.0, 25.0
-"""Pixels: side of the face laid out flat, what counts as shading in it, and between the eyes of the picture it is taken from."""
-_FACING = 0.5
-"""Trust in a landmark from which its place counts as seen."""
 _FACE_TO_EYES = 1.6
 
 
@@ -192,61 +186,6 @@ def explain(target: Float[Tensor, "T 478 2"], scores: Float[Tensor, "T R"], view
     return solve_motion(clip, view, local, state, config)
 
 
-class FlatFace:
-    """A face laid out flat: every pixel of the layout is a place of the face, wherever it is in a picture."""
-
-    def __init__(self, rest: Float[Tensor, "478 3"]):
-        """Lay out a head's landmarks as seen from the front."""
-        flat = rest[: IRISES[0], :2].numpy() * np.array([1.0, -1.0])
-        low, high = flat.min(0), flat.max(0)
-        ticks = (np.arange(_SIDE) + 0.5) / _SIDE
-        places = np.stack(np.meshgrid(ticks, ticks), -1).reshape(-1, 2) * (high - low) + low
-        mesh = Delaunay(flat)
-        triangle = mesh.find_simplex(places)
-        transform = mesh.transform[triangle]
-        two = np.einsum("nij,nj->ni", transform[:, :2], places - transform[:, 2])
-        self._inside = torch.from_numpy(triangle >= 0).view(_SIDE, _SIDE)
-        self._corners = torch.from_numpy(mesh.simplices[triangle]).long()
-        self._shares = torch.from_numpy(np.c_[two, 1 - two.sum(1)]).float()
-
-    def __call__(self, image: UInt8[Tensor, "H W 3"], points: Float[Tensor, "478 2"]) -> Float[Tensor, "3 S S"]:
-        """The face of a picture laid out, 0..255."""
-        planes = image.permute(2, 0, 1)[None].float()
-        shrink = _EYES_APART / float((points[33] - points[263]).norm())
-        if shrink < 1:
-            # Fine detail would alias.
-            small = (max(1, round(image.shape[0] * shrink)), max(1, round(image.shape[1] * shrink)))
-            planes = torch.nn.functional.interpolate(planes, small, mode="bilinear", antialias=True)
-        pixels = (points[self._corners] * self._shares[..., None]).sum(1)
-        grid = pixels / torch.tensor([image.shape[1], image.shape[0]]) * 2 - 1
-        return torch.nn.functional.grid_sample(planes, grid.view(1, _SIDE, _SIDE, 2), align_corners=False)[0]
-
-    def seen(self, trust: Float[Tensor, " 478"]) -> Bool[Tensor, "S S"]:
-        """Places of the layout that are turned to the camera."""
-        return ((trust[self._corners] * self._shares).sum(1).view(_SIDE, _SIDE) > _FACING) & self._inside
-
-
-def compare_flat(first: Float[Tensor, "3 S S"], second: Float[Tensor, "3 S S"], seen: Bool[Tensor, "S S"]) -> tuple[float, float, float]:
-    """Correlation of features, difference of tint and of brightness, where both faces are seen; NaN if that is nowhere."""
-    if int(seen.sum()) < _SIDE:
-        return math.nan, math.nan, math.nan
-    details = [_details(face, seen)[seen] for face in (first, second)]
-    features = torch.nn.functional.cosine_similarity(details[0] - details[0].mean(), details[1] - details[1].mean(), dim=0)
-    colors = [(face[:, seen].median(1).values + 1.0).log() for face in (first, second)]
-    tint = ((colors[0] - colors[0].mean()) - (colors[1] - colors[1].mean())).norm()
-    return float(features), float(tint), float((colors[0].mean() - colors[1].mean()).abs())
-
-
-def _details(face: Tensor, seen: Tensor) -> Tensor:
-    """Log brightness without what varies slowly, at even contrast."""
-    mask = seen.float().numpy()
-    around = np.maximum(gaussian_filter(mask, _BLUR), 1e-3)
-    values = face.mean(0).log1p().numpy()
-    detail = values - gaussian_filter(values * mask, _BLUR) / around
-    contrast = np.sqrt(gaussian_filter(detail**2 * mask, _BLUR) / around) + 0.02
-    return torch.from_numpy(detail / contrast)
-
-
 def _seen_size(rest: Float[Tensor, "478 3"], seen: Float[Tensor, "478 2"]) -> tuple[float, Tensor]:
     """Pixels per metre of a face and the pixel of its middle, however it is turned: the affine camera that explains it best."""
     inner = torch.ones(len(rest), dtype=torch.bool)
@@ -262,4 +201,4 @@ def _turns(rotation: Float[Tensor, "T 3"]) -> Float[Tensor, "T 2"]:
     return torch.stack([torch.atan2(ahead[:, 0], ahead[:, 2]), -torch.asin(ahead[:, 1].clamp(-1, 1))], 1)
 
 
-__all__ = ["FlatFace", "KeptView", "Likeness", "compare_flat", "explain", "kept_views"]
+__all__ = ["KeptView", "Likeness", "explain", "kept_views"]

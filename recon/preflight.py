@@ -13,11 +13,12 @@ from torch import Tensor
 
 from emohead.channels import RIG_INDEX
 from emohead.media import PICTURE_SUFFIXES, VideoFrame, probe, read_picture, sample_video
+from recon.cuts import CUT
 from recon.landmarks import Face, FaceDetector, opened, stacked
+from recon.portraits import sideways
 from recon.preprocess import (
     BLURRED,
     BRIGHT,
-    CUT,
     DARK,
     MIN_FACE,
     MIN_FOUND,
@@ -25,7 +26,6 @@ from recon.preprocess import (
     MIN_RATE,
     face_crop,
     sharpness,
-    sideways,
 )
 
 _SIDEWAYS_PER_TANGENT = 1.6

@@ -3,7 +3,6 @@
 The video is read twice, a frame at a time: once for faces, once for the pictures that are kept. Memory does not grow with its length.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,10 +15,12 @@ from torch import Tensor
 from emohead.errors import InputError
 from emohead.media import probe, read_video
 from emohead.types import Camera
+from recon.cuts import find_cuts, thumbnail
 from recon.heap import pictures_apart
 from recon.landmarks import EYES, LIPS, Face, FaceDetector, opened, stacked, steadied
 from recon.matte import Segmenter, SelfieSegmenter
-from recon.people import Person, choose_person
+from recon.people import Person, Sightings, choose_person, find_people
+from recon.portraits import Portrait, Portraitist, sideways
 from recon.types import FaceLandmarks, Footage, FrameSet
 
 Progress = Callable[[float, str], None]
@@ -43,8 +44,11 @@ _CROP_FACES = 2.6
 """Side of the crop in faces: head and shoulders."""
 DARK, BRIGHT, BLURRED = 25.0, 240.0, 12.0
 """Mean luminance (0..255) and mean squared Laplacian of a face below or above which a frame is not used."""
-CUT = 40.0
-"""Mean absolute difference (0..255) of two neighbouring thumbnails that makes a cut."""
+BLACK = 10.0
+"""Mean luminance of a picture below which it is called black; people in the dark may be told from it above."""
+_REMEDY = {"too dark": "film in more light", "over-exposed": "film in less light", "blurred": "focus, and move slowly"}
+_PORTRAITS = 5.0
+"""How often a second portraits are taken, to tell people apart."""
 _SIDEWAYS = 0.75
 
 
@@ -70,6 +74,9 @@ class _Look:
     thumbnail: Float[Tensor, "18 32"]
     luminance: list[float]
     sharpness: list[float]
+    portraits: list[Portrait | None]
+    picture: tuple[float, float]
+    """Luminance and sharpness of the whole picture, where no face is found."""
 
 
 def read_footage(
@@ -100,20 +107,25 @@ def _read_footage(
     path: Path, settings: FootageSettings, detector: FaceDetector | None, segmenter: Segmenter | None, progress: Progress | None
 ) -> Footage:
     fps, expected = _rate(path)
-    looks, shape = [], (0, 0)
+    looks, shape, painter = [], (0, 0), Portraitist()
     with opened(detector, most=_MANY_FACES) as find:
-        for frame in read_video(path, fps=fps):
+        for number, frame in enumerate(read_video(path, fps=fps)):
             shape = (frame.rgb.shape[0], frame.rgb.shape[1])
-            looks.append(_look(frame.rgb, find))
+            looks.append(_look(frame.rgb, find, painter if number % max(1, round(fps / _PORTRAITS)) == 0 else None))
             if progress:
                 progress(min(0.7, 0.7 * len(looks) / max(1, expected)), "finding the face")
     if len(looks) < MIN_FRAMES:
         raise InputError(f"{path}: a single picture, not a clip; give it as a .png or .jpg for an avatar from one picture")
-    person, notes = choose_person([look.faces for look in looks], face=settings.face, path=path)
-    faces, bad = _usable(person, looks)
-    notes += bad + _cut_notes(looks, fps)
+    cuts = find_cuts([look.thumbnail for look in looks])
+    seen = Sightings([look.faces for look in looks], [look.portraits for look in looks], cuts, painter.inside)
+    people = find_people(seen)
+    if not people:
+        raise InputError(f"{path}: no face was found in any of {len(looks)} frames{_why_no_face(looks)}")
+    person, notes = choose_person(people, seen, face=settings.face, fps=fps, path=path)
+    faces, reasons = _usable(person, looks)
     landmarks = stacked(faces)
-    _check_faces(path, landmarks, fps, notes)
+    left_out = [f"{len(frames)} frames left out ({reason}): {_spans(frames)}" for reason, frames in reasons.items()]
+    notes += left_out + _cut_notes(cuts, fps) + _check_faces(path, landmarks, reasons)
     held_out = torch.arange(len(looks)) >= len(looks) - round(settings.hold_out * len(looks))
     box, side = crop_around(landmarks, shape, settings.size)
     landmarks = FaceLandmarks((landmarks.points - torch.tensor(box[:2], dtype=torch.float32)) * (side / box[2]), landmarks.scores)
@@ -141,12 +153,28 @@ def kept_rate(stored: float) -> float:
     return stored / math.ceil(stored / MAX_RATE)
 
 
-def _look(image: UInt8[Tensor, "H W 3"], detector: FaceDetector) -> _Look:
+def _look(image: UInt8[Tensor, "H W 3"], detector: FaceDetector, painter: Portraitist | None) -> _Look:
     faces = [steadied(image, face, detector) for face in detector(image)]
     grey = image.float().mean(-1)
-    thumbnail = torch.nn.functional.interpolate(grey[None, None], (18, 32), mode="area")[0, 0]
     crops = [face_crop(grey, face) for face in faces]
-    return _Look(faces, thumbnail, [float(crop.mean()) for crop in crops], [sharpness(crop) for crop in crops])
+    light, sharp = [float(crop.mean()) for crop in crops], [sharpness(crop) for crop in crops]
+    fine = [flaw(*values) is None for values in zip(light, sharp, strict=True)]
+    portraits = [painter(image, face) if painter and good else None for face, good in zip(faces, fine, strict=True)]
+    return _Look(faces, thumbnail(image), light, sharp, portraits, (0.0, 0.0) if faces else look_of_picture(grey))
+
+
+def look_of_picture(grey: Float[Tensor, "H W"]) -> tuple[float, float]:
+    """Luminance and sharpness of a picture in which there is no face."""
+    return float(grey.mean()), sharpness(torch.nn.functional.interpolate(grey[None, None], (128, 128), mode="area")[0, 0])
+
+
+def flaw(luminance: float, sharp: float) -> str | None:
+    """Why a face cannot be used, None if it can."""
+    if luminance < DARK:
+        return "too dark"
+    if luminance > BRIGHT:
+        return "over-exposed"
+    return "blurred" if sharp < BLURRED else None
 
 
 def face_crop(grey: Tensor, face: Face) -> Tensor:
@@ -162,24 +190,34 @@ def sharpness(crop: Tensor) -> float:
     return float(laplacian.square().mean())
 
 
-def _usable(person: Person, looks: list[_Look]) -> tuple[list[Face | None], list[str]]:
-    """The person's face in each frame, None where it cannot be used, and why."""
+def _why_no_face(looks: list[_Look]) -> str:
+    values = torch.tensor([look.picture for look in looks]).median(0).values.tolist()
+    reason = flaw_of_picture(*values)
+    return f", they are {reason[0]}; {reason[1]}" if reason else "; give a clip that shows one face from the front"
+
+
+def flaw_of_picture(luminance: float, sharp: float) -> tuple[str, str] | None:
+    """What pictures are in which no face can be found, and what to do; None where nothing is wrong with them."""
+    if luminance < BLACK:
+        return "black", "check the camera and give more light"
+    if luminance > BRIGHT:
+        return "over-exposed", "give less light"
+    return ("out of focus or empty", "focus the camera on one face, in even light") if sharp < BLURRED else None
+
+
+def _usable(person: Person, looks: list[_Look]) -> tuple[list[Face | None], dict[str, list[int]]]:
+    """The person's face in each frame, None where it cannot be used, and the frames left out for each reason."""
     faces: list[Face | None] = []
     reasons: dict[str, list[int]] = {}
     for number, (which, look) in enumerate(zip(person.which, looks, strict=True)):
-        reason = None
         if which is None:
-            reason = "no face"
-        elif look.luminance[which] < DARK:
-            reason = "too dark"
-        elif look.luminance[which] > BRIGHT:
-            reason = "over-exposed"
-        elif look.sharpness[which] < BLURRED:
-            reason = "blurred"
+            reason = "only other people" if look.faces else "no face"
+        else:
+            reason = flaw(look.luminance[which], look.sharpness[which])
         faces.append(look.faces[which] if which is not None and reason is None else None)
         if reason:
             reasons.setdefault(reason, []).append(number)
-    return faces, [f"{len(frames)} frames left out ({reason}): {_spans(frames)}" for reason, frames in reasons.items()]
+    return faces, reasons
 
 
 def _spans(frames: list[int], *, most: int = 6) -> str:
@@ -194,26 +232,22 @@ def _spans(frames: list[int], *, most: int = 6) -> str:
     return ", ".join(words) + (f" and {len(runs) - most} more stretches" if len(runs) > most else "")
 
 
-def _cut_notes(looks: list[_Look], fps: float) -> list[str]:
-    jumps = [float((after.thumbnail - before.thumbnail).abs().mean()) for before, after in itertools.pairwise(looks)]
-    cuts = [number + 1 for number, jump in enumerate(jumps) if jump > CUT]
+def _cut_notes(cuts: list[int], fps: float) -> list[str]:
     if not cuts:
         return []
-    return [
-        f"{len(cuts)} cuts found, at {', '.join(f'{cut / fps:.1f} s' for cut in cuts[:6])}; one shot without cuts gives a better avatar"
-    ]
+    count = "a cut" if len(cuts) == 1 else f"{len(cuts)} cuts"
+    return [f"{count} found, at {', '.join(f'{cut / fps:.1f} s' for cut in cuts[:6])}; one shot without cuts gives a better avatar"]
 
 
-def _check_faces(path: Path, landmarks: FaceLandmarks, fps: float, notes: list[str]) -> None:
-    share = float(landmarks.found.float().mean())
+def _check_faces(path: Path, landmarks: FaceLandmarks, reasons: dict[str, list[int]]) -> list[str]:
+    """Refuse a face that is hardly there or too small; say what else there is to know."""
+    share, notes = float(landmarks.found.float().mean()), []
+    why = "; ".join(f"{reason} in {_spans(frames)}" for reason, frames in reasons.items())
+    remedy = _REMEDY.get(max(reasons, key=lambda reason: len(reasons[reason]), default=""), "cut the clip to where the person is seen")
     if share == 0:
-        why = f" ({notes[0]})" if notes else ""
-        raise InputError(
-            f"{path}: no face that can be used in any of {len(landmarks.found)} frames{why}; film one face from the front, in even light"
-        )
+        raise InputError(f"{path}: no face that can be used in any of {len(landmarks.found)} frames ({why}); {remedy}")
     if share < MIN_FOUND:
-        gaps = _spans(torch.nonzero(~landmarks.found)[:, 0].tolist())
-        raise InputError(f"{path}: a face in only {share:.0%} of the frames (none in {gaps}); cut the clip to where the person is seen")
+        raise InputError(f"{path}: a face that can be used in only {share:.0%} of the frames ({why}); {remedy}")
     seen = landmarks.points[landmarks.found]
     size = float((seen.amax(1) - seen.amin(1)).amax(1).median())
     if size < MIN_FACE:
@@ -223,12 +257,7 @@ def _check_faces(path: Path, landmarks: FaceLandmarks, fps: float, notes: list[s
     spread = (seen - seen.mean(1, keepdim=True)).std(0, correction=0).amax() / size
     if float(spread) < 0.004:
         notes.append("nothing moves: a still picture; expressions will be those of the generic head")
-
-
-def sideways(points: Float[Tensor, "T 478 2"]) -> Float[Tensor, " T"]:
-    """How far a face is turned, -1..1: where the nose tip is between the face's outer edges."""
-    left, right, nose = points[:, 454, 0], points[:, 234, 0], points[:, 1, 0]
-    return (2 * nose - left - right) / (left - right).abs().clamp_min(1.0)
+    return notes
 
 
 def crop_around(landmarks: FaceLandmarks, shape: tuple[int, int], size: int) -> tuple[tuple[int, int, int], int]:

@@ -230,7 +230,7 @@ def test_clips_without_a_usable_face(desk: Path, networks: None, capsys: pytest.
 
 def test_people_who_are_not_there_and_pictures_of_nobody(desk: Path, networks: None, capsys: pytest.CaptureFixture):
     _film(desk / "clip.mp4", [_portrait(256, 256)] * 3)
-    refused(capsys, "clip.mp4", "--face", "3", says="--face 3: 1 people")
+    refused(capsys, "clip.mp4", "--face", "3", says="--face 3: 1 person")
     Image.new("RGB", (128, 128), (120, 120, 120)).save(desk / "nobody.png")
     refused(capsys, "nobody.png", says="no face")
 
@@ -250,6 +250,5 @@ def test_a_face_from_the_side_is_only_noted(networks: None):
 
     points = torch.rand(478, 2, generator=torch.Generator().manual_seed(0)) * 200
     points[[1, 234, 454]] = torch.tensor([[200.0, 100.0], [0.0, 100.0], [200.0, 110.0]])
-    notes: list[str] = []
-    _check_faces(Path("a.mp4"), stacked([Face(points + shift, torch.zeros(52)) for shift in (0.0, 9.0)]), 25.0, notes)
+    notes = _check_faces(Path("a.mp4"), stacked([Face(points + shift, torch.zeros(52)) for shift in (0.0, 9.0)]), {})
     assert "from the side only" in notes[0]

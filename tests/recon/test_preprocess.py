@@ -8,7 +8,6 @@ import torch
 from emohead.errors import InputError
 from recon.footage_file import load_footage, save_footage
 from recon.landmarks import Face, steadied
-from recon.people import choose_person
 from recon.preprocess import FootageSettings, kept_rate, read_footage
 
 WIDTH, HEIGHT = 320, 240
@@ -116,23 +115,6 @@ def test_footage_survives_its_file(tmp_path):
     (tmp_path / "footage.safetensors").write_bytes(b"not this")
     with pytest.raises(InputError, match="damaged"):
         load_footage(tmp_path / "footage.safetensors")
-
-
-def _face(x: float, size: float) -> Face:
-    spread = torch.rand(478, 2, generator=torch.Generator().manual_seed(1))
-    spread[:2] = torch.tensor([[0.0, 0.0], [1.0, 1.0]])
-    return Face(torch.tensor([x, 50.0]) + size * spread, torch.zeros(52))
-
-
-def test_the_person_seen_most_and_largest_is_taken_and_another_on_demand(tmp_path):
-    frames = [[_face(200, 40), _face(20 + number, 80)] if number % 2 else [_face(20 + number, 80), _face(200, 40)] for number in range(10)]
-    person, notes = choose_person(frames, face=None, path=tmp_path)
-    assert [frames[number][which].box[2] - frames[number][which].box[0] > 60 for number, which in enumerate(person.which)] == [True] * 10
-    assert "2 people" in notes[0]
-    other, notes = choose_person(frames, face=2, path=tmp_path)
-    assert all(frames[number][which].box[0] == 200 for number, which in enumerate(other.which)) and not notes
-    with pytest.raises(InputError, match="2 people"):
-        choose_person(frames, face=3, path=tmp_path)
 
 
 def test_a_steadied_face_is_the_mean_of_its_cut_outs():

@@ -10,7 +10,8 @@ from PIL import Image
 from emohead.errors import InputError
 from emohead.head.generic import load_generic
 from emohead.media import read_picture, read_video
-from recon.kept_views import FlatFace, Likeness, compare_flat, kept_views
+from recon.flat_face import FlatFace, compare_flat
+from recon.kept_views import Likeness, kept_views
 from recon.landmarks import Face
 from recon.picture_expression import expression
 from recon.single_image import follow_portrait, read_portrait
