@@ -5,10 +5,15 @@ Rates: Bentivoglio et al. 1997, Doughty 2001. Shape: asymmetric, fast down and s
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from emohead.channels import RIG_INDEX
+from emohead.head.gaze import with_gaze
+from emohead.types import HeadMotion
 
 CLOSING, CLOSED, OPENING = 0.085, 0.030, 0.230
 """Seconds of each phase; the opening ends in a slow tail."""
@@ -24,6 +29,15 @@ ANCHOR_REACH, ANCHOR_SPREAD = 1.0, 0.06
 """Seconds: how far a blink moves to an anchor, and how exactly it meets it."""
 DOUBLET = 0.07
 """Probability that a second blink follows at once."""
+EYE_YAW_LIMIT, EYE_PITCH_LIMIT = 0.6, 0.45
+"""Radians an eye turns at most."""
+BLINK_ROLL = (0.018, 0.025)
+"""Radians (inwards, down) that the eyeballs move in a blink."""
+FOLLOWING = 0.05
+"""Part that brows and cheeks take in a blink."""
+
+_LIDS = [RIG_INDEX[name] for name in ("eyeBlinkLeft", "eyeBlinkRight")]
+_FOLLOWERS = [RIG_INDEX[name] for name in ("browDownLeft", "browDownRight", "cheekSquintLeft", "cheekSquintRight")]
 
 
 def blink_times(
@@ -90,3 +104,15 @@ def blink_closure(n_frames: int, fps: float, onsets: Sequence[float], *, slownes
         window = slice(max(0, first), min(len(times), last))
         closure[window] = torch.maximum(closure[window], lid_closure(times[window], [onset], slowness=slowness))
     return closure.reshape(n_frames, per_frame).amax(1).float()
+
+
+def with_blinks(motion: HeadMotion, closure: Float[Tensor, " T"]) -> HeadMotion:
+    """The motion with blinks over whatever the lids do: they close, the eyeballs dip a little, brows and cheeks follow."""
+    lids = closure.to(motion.rig)[:, None]
+    rig = motion.rig.clone()
+    rig[:, _LIDS] = rig[:, _LIDS] + (1.0 - rig[:, _LIDS]) * lids
+    rig[:, _FOLLOWERS] = (rig[:, _FOLLOWERS] + FOLLOWING * lids).clamp(max=1.0)
+    inwards = lids.new_tensor([[-BLINK_ROLL[0], BLINK_ROLL[1]], [BLINK_ROLL[0], BLINK_ROLL[1]]])
+    limits = lids.new_tensor([EYE_YAW_LIMIT, EYE_PITCH_LIMIT])
+    gaze = (motion.gaze + inwards * lids[..., None]).clamp(-limits, limits)
+    return with_gaze(replace(motion, rig=rig), gaze)

@@ -65,23 +65,6 @@ def obey(own: Float[Tensor, "T A"], prompt: AUTrack | None) -> Float[Tensor, "T 
     return own * free + prompt.intensity * weight
 
 
-def add_blinks(intensity: Float[Tensor, "T A"], closure: Float[Tensor, " T"]) -> Float[Tensor, "T A"]:
-    """The action units with blinks over whatever the lids do; blinks survive every prompt."""
-    blinking = intensity.clone()
-    for side in "LR":
-        lid = AU_INDEX[f"AU43{side}"]
-        blinking[:, lid] = intensity[:, lid] + (1 - intensity[:, lid]) * closure
-    return blinking
-
-
-def follow_blinks(own: Float[Tensor, "T A"], closure: Float[Tensor, " T"]) -> Float[Tensor, "T A"]:
-    """Brow and cheek take a small part in each blink."""
-    following = own.clone()
-    for name in ("AU4L", "AU4R", "AU6L", "AU6R"):
-        following[:, AU_INDEX[name]] += 0.05 * closure
-    return following.clamp(0.0, 1.0)
-
-
 def _flashes(prosody: Prosody, probability: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     raised, lowered = torch.zeros_like(prosody.activity), torch.zeros_like(prosody.activity)
     shape = {"rise": FLASH_RISE, "hold": FLASH_HOLD, "fall": FLASH_FALL}

@@ -35,10 +35,6 @@ from emohead.motion.phones import PHONES
 from emohead.motion.prosody import Prosody, analyse
 from emohead.types import AUTrack, HeadMotion, PhonePosteriors, PhoneSegment, Waveform
 
-EYE_YAW_LIMIT, EYE_PITCH_LIMIT = 0.6, 0.45
-"""Radians an eye turns at most."""
-BLINK_ROLL = (0.018, 0.025)
-"""Radians (inwards, down) that the eyeballs move in a blink."""
 LONGEST_CLIP = 4 * 3600.0
 """Seconds accepted."""
 
@@ -126,6 +122,18 @@ class RuleEngine:
         Raises:
             InputError: a frame rate, prompt or waveform that cannot be used.
         """
+        return blinks.with_blinks(*self.parts(audio, speech, prompt=prompt, fps=fps, seed=seed))
+
+    def parts(
+        self,
+        audio: Waveform,
+        speech: PhonePosteriors | Sequence[PhoneSegment],
+        *,
+        prompt: AUTrack | None = None,
+        fps: float = 25.0,
+        seed: int = 0,
+    ) -> tuple[HeadMotion, Float[Tensor, " T"]]:
+        """The motion without blinks, and how far blinks close the lids (0..1); arguments and errors as of a call."""
         n_frames = _check(audio, speech, prompt, fps)
         n_inner = max(1, math.ceil(n_frames / fps * INNER_FPS))
         generators = _generators(seed, 5)
@@ -143,16 +151,16 @@ class RuleEngine:
         )
         moved = head_motion.translation(turned, mood, generator=generators[2])
         closure = self._blinks(prosody, gaze, mood, n_frames, fps, generators[3])
-        units = self._expression(prosody, prompt, closure, fps, generators[4])
+        units = self._expression(prosody, prompt, n_frames, fps, generators[4])
         times = frame_times(n_frames, fps)
         rig = self._mouth(speech, prosody, mood, units, fps)
         head = sample(turned, INNER_FPS, times)
-        eyes = _eyes(gaze, head, closure, prompt, times)
+        eyes = _eyes(gaze, head, prompt, times)
         rig = torch.clamp(rig + gaze_to_rig(eyes), 0.0, 1.0)
         if prompt is not None:
             head = head + prompt.pose_weight[:, 1:] * prompt.head_rotation
         torso = sample(head_motion.torso_rotation(turned), INNER_FPS, times)
-        return HeadMotion(fps, rig, head, torso, sample(moved, INNER_FPS, times), eyes)
+        return HeadMotion(fps, rig, head, torso, sample(moved, INNER_FPS, times), eyes), closure
 
     def _mouth(
         self,
@@ -190,14 +198,13 @@ class RuleEngine:
         return blinks.blink_closure(n_frames, fps, onsets, slowness=1.0 + 0.6 * float(mood.drowsiness.mean()))
 
     def _expression(
-        self, prosody: Prosody, prompt: AUTrack | None, closure: Float[Tensor, " T"], fps: float, generator: torch.Generator
+        self, prosody: Prosody, prompt: AUTrack | None, n_frames: int, fps: float, generator: torch.Generator
     ) -> Float[Tensor, "T A"]:
-        """Action units per output frame: the face's own, the prompt's where it asked, and blinks over both."""
+        """Action units per output frame: the face's own, and the prompt's where it asked."""
         own = expression.own_expression(
             prosody, flash_probability=self.config.flash_probability, stir=self.config.stir, smile=self.config.smile, generator=generator
         )
-        own = sample(own, INNER_FPS, frame_times(closure.shape[0], fps))
-        return expression.add_blinks(expression.obey(expression.follow_blinks(own, closure), prompt), closure)
+        return expression.obey(sample(own, INNER_FPS, frame_times(n_frames, fps)), prompt)
 
 
 def style_named(name: str) -> RuleConfig:
@@ -230,20 +237,14 @@ def _mood(prompt: AUTrack | None, n_inner: int) -> Mood:
     return read_mood(smooth(asked, INNER_FPS, 0.2).clamp(0.0, 1.0))
 
 
-def _eyes(
-    gaze: GazePlan, head: Float[Tensor, "T 3"], closure: Float[Tensor, " T"], prompt: AUTrack | None, times: Float[Tensor, " T"]
-) -> Float[Tensor, "T 2 2"]:
-    """Both eyes against the head: they hold their target while the head turns, and dip a little in each blink."""
+def _eyes(gaze: GazePlan, head: Float[Tensor, "T 3"], prompt: AUTrack | None, times: Float[Tensor, " T"]) -> Float[Tensor, "T 2 2"]:
+    """Both eyes against the head: they hold their target while the head turns."""
     direction = gaze.at(times) - head[:, [1, 0]]
     if prompt is not None:
         asked = prompt.pose_weight[:, :1]
         direction = direction * (1 - asked) + prompt.gaze * asked
-    eyes = direction[:, None].repeat(1, 2, 1)  # [T, eye, (yaw, pitch)]
-    inwards = torch.tensor([-1.0, 1.0])
-    eyes[..., 0] += BLINK_ROLL[0] * inwards * closure[:, None]
-    eyes[..., 1] += BLINK_ROLL[1] * closure[:, None]
-    limits = torch.tensor([EYE_YAW_LIMIT, EYE_PITCH_LIMIT])
-    return eyes.clamp(-limits, limits)
+    limits = torch.tensor([blinks.EYE_YAW_LIMIT, blinks.EYE_PITCH_LIMIT])
+    return direction[:, None].repeat(1, 2, 1).clamp(-limits, limits)
 
 
 def _generators(seed: int, count: int) -> list[torch.Generator]:
