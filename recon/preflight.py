@@ -1,6 +1,5 @@
 """What to expect of a video or picture before the long run: a quick look at some of its frames, and advice on how to film better."""
 
-import itertools
 import math
 import time
 from collections.abc import Callable
@@ -13,9 +12,10 @@ from torch import Tensor
 
 from emohead.channels import RIG_INDEX
 from emohead.media import PICTURE_SUFFIXES, VideoFrame, probe, read_picture, sample_video
-from recon.cuts import CUT
+from recon.cuts import find_cuts, thumbnail
 from recon.landmarks import Face, FaceDetector, opened, stacked
-from recon.portraits import sideways
+from recon.people import Sightings, find_people, seconds_seen, taking_over
+from recon.portraits import Portrait, Portraitist, sideways
 from recon.preprocess import (
     BLURRED,
     BRIGHT,
@@ -25,6 +25,8 @@ from recon.preprocess import (
     MIN_FRAMES,
     MIN_RATE,
     face_crop,
+    flaw_of_picture,
+    look_of_picture,
     sharpness,
 )
 
@@ -42,6 +44,8 @@ _ENOUGH_YAW, _GOOD_FACE, _GOOD_SECONDS = 20.0, 200.0, 10.0
 _SECONDS_OF_ESTIMATES = 16.0
 """Length of the clip that the times in `recon.reconstruct` are of."""
 _MANY_FACES = 3
+_SUDDEN = 15.0
+"""Least difference of two looks that makes a cut: between them, which are far apart, a head turns by more than from frame to frame."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class _Look:
     thumbnail: Tensor
     luminance: float
     sharpness: float
+    portraits: list[Portrait | None]
 
 
 def preflight(path: Path, *, detector: FaceDetector | None = None, most_frames: int = 120, most_seconds: float = 15.0) -> Preflight:
@@ -80,18 +85,19 @@ def preflight(path: Path, *, detector: FaceDetector | None = None, most_frames: 
         return _of_picture(path, detector)
     info = probe(path)
     length = info.video_duration or info.duration
-    deadline, looks = time.monotonic() + most_seconds, []
+    deadline, looks, painter = time.monotonic() + most_seconds, [], Portraitist()
     with opened(detector, most=_MANY_FACES) as find:
         for frame in sample_video(path, every=length / most_frames):
-            looks.append(_look(frame, find))
+            looks.append(_look(frame, find, painter))
             if time.monotonic() > deadline:
                 break
     facts: dict[str, Any] = {"looked_at_frames": len(looks), "looked_at_until_s": round(looks[-1].time, 2)}
     refusals, hints = _film_advice(info.fps, info.n_frames or 0, length, looks)
-    cuts = _cuts(looks)
+    cuts = find_cuts([look.thumbnail for look in looks], sudden=_SUDDEN)
     facts |= {"people_at_once": max(len(look.faces) for look in looks), "cuts_seen": len(cuts)}
     if cuts:
-        hints.append(f"cuts near {', '.join(f'{cut:.1f} s' for cut in cuts[:6])}: give one shot without cuts")
+        hints.append(f"cuts near {', '.join(f'{looks[cut].time:.1f} s' for cut in cuts[:6])}: give one shot without cuts")
+        refusals += _others(looks, cuts, painter)
     about_face, refused, advised = _face_facts(looks)
     facts |= {**about_face, **_minutes(length)}
     return Preflight(facts, (*refusals, *refused, *hints, *advised))
@@ -99,7 +105,7 @@ def preflight(path: Path, *, detector: FaceDetector | None = None, most_frames: 
 
 def _of_picture(path: Path, detector: FaceDetector | None) -> Preflight:
     with opened(detector, most=_MANY_FACES) as find:
-        looks = [_look(VideoFrame(read_picture(path), 0.0, 0.0), find)]
+        looks = [_look(VideoFrame(read_picture(path), 0.0, 0.0), find, None)]
     facts, refusals, _ = _face_facts(looks)
     chosen = {key: value for key, value in facts.items() if key.startswith(("face_", "yaw_"))}
     advice = (
@@ -108,14 +114,23 @@ def _of_picture(path: Path, detector: FaceDetector | None) -> Preflight:
     return Preflight({"people_at_once": len(looks[0].faces), **chosen}, (*refusals, *advice))
 
 
-def _look(frame: VideoFrame, find: FaceDetector) -> _Look:
+def _look(frame: VideoFrame, find: FaceDetector, painter: Portraitist | None) -> _Look:
     grey = frame.rgb.float().mean(-1)
-    thumbnail = torch.nn.functional.interpolate(grey[None, None], (18, 32), mode="area")[0, 0]
     faces = sorted(find(frame.rgb), key=lambda face: -_height(face))
     if not faces:
-        return _Look(frame.time, faces, thumbnail, float(grey.mean()), 0.0)
+        return _Look(frame.time, faces, thumbnail(frame.rgb), *look_of_picture(grey), [])
     crop = face_crop(grey, faces[0])
-    return _Look(frame.time, faces, thumbnail, float(crop.mean()), sharpness(crop))
+    portraits = [painter(frame.rgb, face) if painter else None for face in faces]
+    return _Look(frame.time, faces, thumbnail(frame.rgb), float(crop.mean()), sharpness(crop), portraits)
+
+
+def _others(looks: list[_Look], cuts: list[int], painter: Portraitist) -> list[str]:
+    """Whether somebody else is seen after a cut."""
+    seen = Sightings([look.faces for look in looks], [look.portraits for look in looks], cuts, painter.inside)
+    rate = (len(looks) - 1) / looks[-1].time
+    others = taking_over(find_people(seen), cuts, rate)
+    who = "; ".join(f"person {number} at {seconds_seen(frames, rate)}" for number, frames in others[:3])
+    return [f"another person is seen after a cut ({who}): choose with --face 1 or --face {others[0][0]}, or cut the clip"] if others else []
 
 
 def _height(face: Face) -> float:
@@ -132,19 +147,15 @@ def _film_advice(fps: float | None, n_frames: int, length: float, looks: list[_L
     return [], [f"only {length:.0f} s long: film {_GOOD_SECONDS:.0f} s or more"] if length < _GOOD_SECONDS else []
 
 
-def _cuts(looks: list[_Look]) -> list[float]:
-    """Times between which neighbouring looks differ as two shots do."""
-    return [after.time for before, after in itertools.pairwise(looks) if float((after.thumbnail - before.thumbnail).abs().mean()) > CUT]
-
-
 def _face_facts(looks: list[_Look]) -> tuple[dict[str, Any], list[str], list[str]]:
     """Figures of the largest face of each look, what is refused for it, and what would be better."""
     seen = [look for look in looks if look.faces]
     share = len(seen) / len(looks)
     facts: dict[str, Any] = {"face_found_share": round(share, 3)}
     if not seen:
-        dark = sum(look.luminance for look in looks) / len(looks) < DARK
-        return facts, ["no face was found: " + ("the pictures are black" if dark else "film one face from the front, in even light")], []
+        flaw = flaw_of_picture(_median([look.luminance for look in looks]), _median([look.sharpness for look in looks]))
+        reason = f"the pictures are {flaw[0]}, {flaw[1]}" if flaw else "film one face from the front, in even light"
+        return facts, [f"no face was found: {reason}"], []
     size = _median([_height(look.faces[0]) for look in seen])
     dark, bright = _share(seen, lambda look: look.luminance < DARK), _share(seen, lambda look: look.luminance > BRIGHT)
     blurred = _share(seen, lambda look: look.sharpness < BLURRED)

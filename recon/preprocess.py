@@ -44,8 +44,8 @@ _CROP_FACES = 2.6
 """Side of the crop in faces: head and shoulders."""
 DARK, BRIGHT, BLURRED = 25.0, 240.0, 12.0
 """Mean luminance (0..255) and mean squared Laplacian of a face below or above which a frame is not used."""
-BLACK = 10.0
-"""Mean luminance of a picture below which it is called black; people in the dark may be told from it above."""
+BLACK, SOFT = 10.0, 25.0
+"""Mean luminance and mean squared Laplacian (at 128x128) of a picture without a face below which it is called black, or out of focus."""
 _REMEDY = {"too dark": "film in more light", "over-exposed": "film in less light", "blurred": "focus, and move slowly"}
 _PORTRAITS = 5.0
 """How often a second portraits are taken, to tell people apart."""
@@ -202,7 +202,7 @@ def flaw_of_picture(luminance: float, sharp: float) -> tuple[str, str] | None:
         return "black", "check the camera and give more light"
     if luminance > BRIGHT:
         return "over-exposed", "give less light"
-    return ("out of focus or empty", "focus the camera on one face, in even light") if sharp < BLURRED else None
+    return ("out of focus or empty", "focus the camera on one face, in even light") if sharp < SOFT else None
 
 
 def _usable(person: Person, looks: list[_Look]) -> tuple[list[Face | None], dict[str, list[int]]]:

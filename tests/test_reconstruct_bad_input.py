@@ -193,6 +193,21 @@ def _grey(path: Path) -> None:
     _film(path, [torch.full((128, 128, 3), 128, dtype=torch.uint8)] * 6)
 
 
+def _white(path: Path) -> None:
+    _film(path, [torch.full((128, 128, 3), 254, dtype=torch.uint8)] * 6)
+
+
+def _dim(path: Path) -> None:
+    _film(path, [_portrait(256, 256) // 12] * 6)
+
+
+def _out_of_focus(path: Path) -> None:
+    planes = _portrait(256, 256).permute(2, 0, 1)[None].float()
+    small = torch.nn.functional.interpolate(planes, (16, 16), mode="area")
+    soft = torch.nn.functional.interpolate(small, (256, 256), mode="bicubic")[0].permute(1, 2, 0).clamp(0, 255).to(torch.uint8)
+    _film(path, [soft] * 6)
+
+
 def _tiny_face(path: Path) -> None:
     _film(path, [_portrait(24, 128)] * 6)
 
@@ -212,8 +227,11 @@ def _rarely_a_face(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (_black, "no face"),
-        (_grey, "no face"),
+        (_black, "they are black"),
+        (_white, "over-exposed"),
+        (_grey, "out of focus or empty"),
+        (_dim, "(too dark in 0-5); film in more light"),
+        (_out_of_focus, "out of focus or empty"),
         (_tiny_face, "face"),
         (_small_face, "pixels high"),
         (_one_frame, "a single picture"),

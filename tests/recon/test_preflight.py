@@ -79,6 +79,28 @@ def test_a_cut_is_seen(tmp_path: Path):
     assert preflight(path, detector=DrawnFaces()).facts["cuts_seen"] == 1
 
 
+def test_somebody_else_after_a_cut_is_told(tmp_path: Path):
+    path = tmp_path / "two.mp4"
+    random = torch.Generator().manual_seed(0)
+    with write_video(path, fps=25.0, width=320, height=320) as writer:
+        for ground in (60, 160):
+            own = torch.nn.functional.interpolate(torch.rand(1, 1, 25, 25, generator=random), (200, 200), mode="bilinear")[0, 0] * 160
+            picture = torch.full((320, 320, 3), ground, dtype=torch.uint8)
+            picture[60:260, 60:260] = torch.stack([torch.full_like(own, 230), own, torch.full_like(own, 20)], -1).to(torch.uint8)
+            for _ in range(20):
+                writer.write(picture)
+    seen = preflight(path, detector=DrawnFaces())
+    assert seen.facts["cuts_seen"] == 1 and "another person is seen after a cut (person 2 at" in seen.advice[0]
+
+
+def test_black_pictures_are_said_to_be_black(tmp_path: Path):
+    path = tmp_path / "black.mp4"
+    with write_video(path, fps=25.0, width=64, height=64) as writer:
+        for _ in range(4):
+            writer.write(torch.zeros(64, 64, 3, dtype=torch.uint8))
+    assert "the pictures are black" in preflight(path, detector=DrawnFaces()).advice[0]
+
+
 def test_a_picture(tmp_path: Path):
     path = tmp_path / "me.png"
     picture = np.full((300, 300, 3), 120, np.uint8)
