@@ -1,9 +1,10 @@
-"""Statistics of head motion, to compare with recorded people: spread per channel, blinks, jitter, saccades.
+"""Statistics of head motion, to compare with recorded people: spread per channel, blinks, jitter, saccades, stillness, seams.
 
 Reference values: reference tables of BlendVOCA (rig), DiffPoseTalk's and ARTalk's corpora (head), Bentivoglio et al. 1997 (blinks).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,9 @@ from emohead.types import HeadMotion
 
 BLINK_ON, BLINK_OFF = 0.6, 0.3
 """A blink begins when both lids pass the first value of eyeBlink above their level and ends below the second."""
+
+MOUTH_COLUMNS = [index for name, index in RIG_INDEX.items() if name.startswith(("mouth", "jaw"))]
+"""Rig channels of lips and jaw."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class MotionStatistics:
 def motion_statistics(motion: HeadMotion) -> MotionStatistics:
     """All statistics of one clip."""
     head = torch.rad2deg(motion.head_rotation)
-    mouth = motion.rig[:, [index for name, index in RIG_INDEX.items() if name.startswith(("mouth", "jaw"))]]
+    mouth = motion.rig[:, MOUTH_COLUMNS]
     pitch, yaw, roll = head.std(0, correction=0).tolist()
     return MotionStatistics(
         float(channel_std(motion.rig)[RIG_INDEX["jawOpen"]]), (pitch, yaw, roll), blink_rate(motion), jitter(mouth), jitter(head)
@@ -75,6 +79,32 @@ def jitter(values: Float[Tensor, "T D"]) -> float:
         raise InputError(f"jitter needs at least 4 frames, got {values.shape[0]}")
     third, first = values.diff(n=3, dim=0).abs().mean(), values.diff(n=1, dim=0).abs().mean()
     return float(third / first) if first > 1e-9 else 0.0
+
+
+def silence_std(motion: HeadMotion) -> float:
+    """How still the mouth is: standard deviation over time of each mouth and jaw channel, mean over channels; give a clip of silence.
+
+    The limit a face should keep in silence is .01.
+    """
+    return float(channel_std(motion.rig[:, MOUTH_COLUMNS]).mean())
+
+
+def joint_ratio(motion: HeadMotion, joints: Sequence[int]) -> float:
+    """Frame-to-frame change of the rig at the joints of streamed chunks against that inside them; 1 = no seam is seen.
+
+    Args:
+        motion: chunks joined together.
+        joints: first frames of the second and all further chunks.
+
+    Raises:
+        InputError: no joint, or one that is not inside the motion.
+    """
+    if not joints or not all(0 < joint < motion.n_frames for joint in joints) or len(set(joints)) > motion.n_frames - 2:
+        raise InputError(f"joints must be frames 1..{motion.n_frames - 1} with others between them, got {list(joints)}")
+    change = motion.rig.diff(dim=0).abs().mean(1)
+    at = torch.zeros(motion.n_frames - 1, dtype=torch.bool)
+    at[[joint - 1 for joint in joints]] = True
+    return float(change[at].mean() / change[~at].mean().clamp_min(1e-9))
 
 
 def saccade_directions(gaze: Float[Tensor, "T 2"], *, fps: float, smallest_deg: float = 4.0) -> Float[Tensor, " 8"]:

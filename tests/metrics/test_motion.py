@@ -7,7 +7,16 @@ import torch
 
 from emohead.channels import RIG_INDEX
 from emohead.errors import InputError
-from emohead.metrics.motion import blink_rate, channel_std, jitter, motion_statistics, saccade_directions
+from emohead.metrics.motion import (
+    MOUTH_COLUMNS,
+    blink_rate,
+    channel_std,
+    jitter,
+    joint_ratio,
+    motion_statistics,
+    saccade_directions,
+    silence_std,
+)
 from emohead.types import HeadMotion
 
 
@@ -58,3 +67,21 @@ def test_statistics_of_a_clip():
     assert statistics.jaw_std == pytest.approx(0.1) and channel_std(motion.rig).max() == pytest.approx(0.1)
     assert statistics.head_std_deg[1] == pytest.approx(3 / math.sqrt(2), rel=0.05)
     assert statistics.blinks_per_minute == 0.0 and statistics.mouth_jitter == pytest.approx(4.0, rel=0.01)
+
+
+def test_a_mouth_in_silence():
+    motion = HeadMotion.neutral(100, 25.0)
+    motion.rig[:, RIG_INDEX["browInnerUp"]] = torch.rand(100, generator=torch.Generator().manual_seed(0))
+    assert silence_std(motion) == 0.0
+    motion.rig[::2, RIG_INDEX["jawOpen"]] = 0.2
+    assert silence_std(motion) == pytest.approx(0.1 / len(MOUTH_COLUMNS))
+
+
+def test_seams_between_chunks_are_seen():
+    motion = HeadMotion.neutral(100, 25.0)
+    motion.rig[:, 0] = 0.001 * torch.arange(100)
+    assert joint_ratio(motion, [20, 40]) == pytest.approx(1.0, rel=1e-3)
+    motion.rig[40:, 0] += 0.001
+    assert joint_ratio(motion, [20, 40]) == pytest.approx(1.5, rel=1e-3)
+    with pytest.raises(InputError, match="joints must be frames"):
+        joint_ratio(motion, [100])
