@@ -101,7 +101,7 @@ def read_multiview(
     Raises:
         InputError: no or a damaged `transforms.json`, missing pictures, pictures of different sizes, too many of them.
     """
-    layout, entries = _read_layout(folder)
+    layout, entries = read_layout(folder)
     steps = _numbered([entry.get("timestep_index", number) for number, entry in enumerate(entries)])
     cameras = _numbered([entry.get("camera_index", _pose_key(entry)) for entry in entries])
     images, mattes, faces, views = [], [], [], {}
@@ -300,7 +300,12 @@ def _one(cameras: Camera, index: int) -> Camera:
     return replace(cameras, world_to_camera=cameras.world_to_camera[part], intrinsics=cameras.intrinsics[part])
 
 
-def _read_layout(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def read_layout(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What `transforms.json` of a folder says, and its frames; no picture is read.
+
+    Raises:
+        InputError: there is none, it is damaged, or it lists too many pictures.
+    """
     path = folder / LAYOUT
     if not path.is_file():
         raise InputError(f"{folder}: no {LAYOUT} in it; several cameras need one beside their pictures")

@@ -106,7 +106,7 @@ def read_footage(
 def _read_footage(
     path: Path, settings: FootageSettings, detector: FaceDetector | None, segmenter: Segmenter | None, progress: Progress | None
 ) -> Footage:
-    fps, expected = _rate(path)
+    fps, expected = frame_rate(path)
     looks, shape, painter = [], (0, 0), Portraitist()
     with opened(detector, most=_MANY_FACES) as find:
         for number, frame in enumerate(read_video(path, fps=fps)):
@@ -127,6 +127,8 @@ def _read_footage(
     left_out = [f"{len(frames)} frames left out ({reason}): {_spans(frames)}" for reason, frames in reasons.items()]
     notes += left_out + _cut_notes(cuts, fps) + _check_faces(path, landmarks, reasons)
     held_out = torch.arange(len(looks)) >= len(looks) - round(settings.hold_out * len(looks))
+    if bool(held_out.any()) and not bool(landmarks.found[held_out].any()):
+        notes.append(f"the last {settings.hold_out:.0%} of the clip, which are held out, do not show the person: nothing is scored")
     box, side = crop_around(landmarks, shape, settings.size)
     landmarks = FaceLandmarks((landmarks.points - torch.tensor(box[:2], dtype=torch.float32)) * (side / box[2]), landmarks.scores)
     chosen = _chosen(landmarks, held_out, settings.max_pictures)
@@ -137,7 +139,12 @@ def _read_footage(
     return Footage(frames, landmarks, held_out, level_camera(box, side, shape), tuple(notes))
 
 
-def _rate(path: Path) -> tuple[float, int]:
+def frame_rate(path: Path) -> tuple[float, int]:
+    """Frames per second that are read of a video, and about how many frames that makes; only the header is looked at.
+
+    Raises:
+        InputError: not a readable video, or too few frames per second.
+    """
     info = probe(path)
     if info.video_codec is None:
         raise InputError(f"{path}: no moving pictures in it; give a video of a person")

@@ -32,7 +32,7 @@ from recon.initialise import initial_avatar
 from recon.landmark_head import landmark_points
 from recon.landmarks import feature_boxes, mouth_is_shut
 from recon.loose_parts import with_loose_parts
-from recon.preprocess import FootageSettings, read_footage
+from recon.preprocess import FootageSettings, frame_rate, read_footage
 from recon.silhouette import carve_scalp
 from recon.targets import clean_plate, over_flat_background
 from recon.track_export import load_track, save_track
@@ -149,9 +149,7 @@ def reconstruct(
     """
     config = config or ReconstructConfig()
     check_target(out)
-    config.extra.check()
-    if config.views and video.suffix.lower() not in PICTURE_SUFFIXES:
-        raise InputError(f"--views {config.views}: views are added to one picture (.png, .jpg); {video} is none, leave --views out")
+    check_request(video, config)
     if video.suffix.lower() in PICTURE_SUFFIXES:
         return _from_picture(video, out, head, rasterizer, consent, config, progress)
     if video.is_dir():
@@ -175,6 +173,31 @@ def reconstruct(
     _write(fitted, out, head, rasterizer, consent, settings)
     shutil.rmtree(work)
     return Reconstruction(fitted.avatar, fitted.calibration, prepared, figures, notes)
+
+
+def check_request(video: Path, config: ReconstructConfig) -> None:
+    """Refuse at once what can be known without decoding a video or loading a network.
+
+    Raises:
+        InputError: settings that do not go together, no such video or picture, views that are not there.
+        ResourceError: views need a package that is not installed.
+    """
+    config.extra.check()
+    picture = video.suffix.lower() in PICTURE_SUFFIXES
+    if config.views and not picture:
+        raise InputError(f"--views {config.views}: views are added to one picture (.png, .jpg); {video} is none, leave --views out")
+    if config.views:
+        from recon.view_generator import check_views
+
+        check_views(config.views)
+    if picture:
+        read_picture(video)
+    elif video.is_dir():
+        from recon.multiview import read_layout
+
+        read_layout(video)
+    else:
+        frame_rate(video)
 
 
 def _from_picture(

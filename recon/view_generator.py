@@ -8,6 +8,7 @@ import json
 import math
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -97,13 +98,10 @@ class DiffusersViews:
             InputError: not there, not a diffusers pipeline, weights that are not safetensors, code of its own, or no `image` to be given.
             ResourceError: the package diffusers is not installed.
         """
+        folder = _checked_pipeline(folder_or_name)
         try:
             from diffusers.pipelines.pipeline_utils import DiffusionPipeline
-        except ImportError as error:
-            raise ResourceError("--views PIPELINE needs diffusers, which is not installed; pip install 'emohead[views]'") from error
-        folder = _local_folder(folder_or_name)
-        _check_folder(folder)
-        try:
+
             self._pipeline: Any = DiffusionPipeline.from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, low_cpu_mem_usage=False
             ).to(device)
@@ -168,10 +166,36 @@ def open_views(folder_or_pipeline: str, *, device: str = "cpu", seed: int = 0) -
         InputError: see `FolderViews` and `DiffusersViews`.
         ResourceError: see `DiffusersViews`.
     """
-    folder = Path(folder_or_pipeline)
-    if (folder / _INDEX).is_file() or (not folder.exists() and _NAME.fullmatch(folder_or_pipeline)):
+    if _is_pipeline(folder_or_pipeline):
         return DiffusersViews(folder_or_pipeline, device=device, seed=seed)
-    return FolderViews(folder)
+    return FolderViews(Path(folder_or_pipeline))
+
+
+def check_views(folder_or_pipeline: str) -> None:
+    """Refuse what `open_views` refuses, as far as that is known without loading weights.
+
+    Raises:
+        InputError: see `FolderViews` and `DiffusersViews`.
+        ResourceError: see `DiffusersViews`.
+    """
+    if _is_pipeline(folder_or_pipeline):
+        _checked_pipeline(folder_or_pipeline)
+    else:
+        FolderViews(Path(folder_or_pipeline))
+
+
+def _is_pipeline(name: str) -> bool:
+    folder = Path(name)
+    return (folder / _INDEX).is_file() or (not folder.exists() and _NAME.fullmatch(name) is not None)
+
+
+def _checked_pipeline(folder_or_name: str) -> Path:
+    """The folder of a pipeline that may be loaded."""
+    if find_spec("diffusers") is None:
+        raise ResourceError("--views PIPELINE needs diffusers, which is not installed; pip install 'emohead[views]'")
+    folder = _local_folder(folder_or_name)
+    _check_folder(folder)
+    return folder
 
 
 def _local_folder(folder_or_name: str) -> Path:

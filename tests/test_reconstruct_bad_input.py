@@ -169,6 +169,40 @@ def test_options(desk: Path, capsys: pytest.CaptureFixture, options: tuple[str, 
     assert sorted(path.name for path in desk.iterdir()) == before
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("absent.mp4",), "no such file"),
+        (("absent.png",), "no such picture"),
+        ((".",), "transforms.json"),
+        (("clip.mp4", "--views", "more"), "leave --views out"),
+        (("me.png", "--views", "absent"), "absent: no such folder"),
+        (("me.png", "--views", "empty"), "0 pictures"),
+        (("me.png", "--views", "own"), "code of its own"),
+        (("me.png", "--views", "nobody/no-such-pipeline"), "nothing is downloaded"),
+    ],
+)
+def test_a_dry_run_checks_what_is_given(
+    desk: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], says: str
+):
+    if "own" in options or "nobody/no-such-pipeline" in options:
+        pytest.importorskip("diffusers")
+    monkeypatch.setenv("HF_HUB_CACHE", str(desk))
+    write_clip(desk / "clip.mp4")
+    Image.new("RGB", (32, 32)).save(desk / "me.png")
+    (desk / "empty").mkdir()
+    (desk / "own").mkdir()
+    (desk / "own" / "model_index.json").write_text(json.dumps({"_class_name": "DDPMPipeline", "unet": ["pipeline", "Own"]}))
+    refused(capsys, *options, "--dry-run", says=says)
+
+
+def test_views_from_a_pipeline_need_an_extra(desk: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
+    Image.new("RGB", (32, 32)).save(desk / "me.png")
+    monkeypatch.setattr("recon.view_generator.find_spec", lambda name: None)
+    assert main(["reconstruct", "me.png", "--views", "some/pipeline", "--consent-self", "Nobody", "--dry-run", "--device", "cpu"]) == 3
+    assert "pip install 'emohead[views]'" in capsys.readouterr().err
+
+
 def _film(path: Path, pictures: list[torch.Tensor]) -> None:
     with write_video(path, fps=25.0, width=pictures[0].shape[1], height=pictures[0].shape[0]) as writer:
         for picture in pictures:

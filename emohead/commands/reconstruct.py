@@ -90,13 +90,14 @@ class Reconstruct(Command):
             tell(0.0, "loading")
             from emohead.raster import build_rasterizer
             from recon.extra_losses import ExtraLosses
-            from recon.reconstruct import ReconstructConfig, reconstruct
+            from recon.reconstruct import ReconstructConfig, check_request, reconstruct
 
             extra = ExtraLosses(self.perceptual, au_consistency=self.au_consistency, adversarial=self.adversarial)
             shared = {name: getattr(self, name) for name in ("quality", "steps", "size", "hold_out", "face", "background", "seed", "views")}
             config = ReconstructConfig(**shared, extra=extra)
             head, rasterizer = _head(self.head), build_rasterizer(self.device)
             if self.dry_run:
+                check_request(self.video, config)
                 return Outcome(
                     to_json({"video": str(self.video), "steps": config.n_steps, "size_px": self.size, "rasterizer": rasterizer.name})
                 )

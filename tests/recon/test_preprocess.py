@@ -73,6 +73,11 @@ def test_frames_without_a_face_are_named_and_left_out(tmp_path):
     assert any("4-6, 20" in note for note in footage.notes)
 
 
+def test_a_clip_whose_held_out_end_shows_nobody_says_so(tmp_path):
+    notes = _read(_clip(tmp_path / "a.mp4", hidden=(27, 28, 29))).notes
+    assert any("last 10%" in note and "nothing is scored" in note for note in notes)
+
+
 def test_only_pictures_that_differ_are_kept_of_a_long_clip(tmp_path):
     footage = _read(_clip(tmp_path / "a.mp4"), max_pictures=8)
     assert int((~footage.frames.held_out).sum()) == 8 and int(footage.frames.held_out.sum()) == 3
