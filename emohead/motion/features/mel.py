@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -20,6 +21,8 @@ LOG_OFFSET = 1e-3
 class MelConfig:
     """Settings of the log-mel front end."""
 
+    name: ClassVar[str] = "mel"
+    """What checkpoints call this encoder."""
     n_bands: int = 80
     """Mel bands, `D`."""
     sample_rate: int = 16000
