@@ -29,7 +29,7 @@ def inspect_file(path: str | Path) -> Facts:
     """
     file = Path(path)
     if not file.is_file():
-        raise InputError(f"{path}: no such file; check the path")
+        raise InputError(f"{path}: not a file; give a file" if file.exists() else f"{path}: no such file; check the path")
     size = {"file": str(path), "size_bytes": file.stat().st_size}
     name = file.name.lower()
     if name.endswith(".emo"):

@@ -34,6 +34,8 @@ PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 """Of files that are one picture."""
 MAX_PICTURE_PIXELS = 8192 * 8192
+_HDR = (16, 18)
+"""Transfer characteristics of ITU-T H.273: PQ and HLG."""
 _TOO_LARGE = "too large; scale the picture to at most 8192x8192"
 
 
@@ -47,6 +49,8 @@ class VideoFrame:
     """Presentation time in seconds; the first picture is at 0."""
     duration: float
     """Seconds it is shown."""
+    flaw: str | None = None
+    """What harms it as it is stored, and what to do: interlaced, or HDR colours, which are taken as they are."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +237,7 @@ def _stored_frames(path: str | Path, *, every: float = 0.0) -> Iterator[VideoFra
                 raise InputError(f"{path}: more than {MAX_VIDEO_FRAMES} pictures; cut it into parts or lower its frame rate")
             if time - start >= wanted - 1e-6:
                 wanted = max(wanted + every, time - start)
-                yield VideoFrame(_upright(frame), time - start, duration)
+                yield VideoFrame(_upright(frame), time - start, duration, _flaw(frame))
     if count == 0:
         raise InputError(f"{path}: no picture in it can be read; copy or export the file again")
     if trusted and end < MIN_DECODED_SHARE * declared:
@@ -242,17 +246,34 @@ def _stored_frames(path: str | Path, *, every: float = 0.0) -> Iterator[VideoFra
 
 def _upright(frame: Any) -> Tensor:
     # The display matrix says by how many degrees counter-clockwise a player turns the stored picture.
-    pixels = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
-    return torch.from_numpy(np.ascontiguousarray(pixels))
+    if any(component.is_alpha for component in frame.format.components):
+        pixels = _over_grey(frame.to_ndarray(format="rgba"))
+    else:
+        pixels = frame.to_ndarray(format="rgb24")
+    return torch.from_numpy(np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90))))
+
+
+def _over_grey(rgba: np.ndarray) -> np.ndarray:
+    """Transparency laid over mid grey, as in pictures."""
+    share = rgba[..., 3:].astype(np.uint16)
+    return ((rgba[..., :3] * share + 128 * (255 - share) + 127) // 255).astype(np.uint8)
+
+
+def _flaw(frame: Any) -> str | None:
+    if frame.interlaced_frame:
+        return "the video is interlaced, which blurs what moves; convert it first (ffmpeg -i IN -vf bwdif OUT)"
+    if frame.color_trc in _HDR:
+        return "the video is HDR, whose colours come out dull; film or export it as SDR"
+    return None
 
 
 def _at_constant_rate(frames: Iterator[VideoFrame], fps: float) -> Iterator[VideoFrame]:
     shown, index = None, 0
     for frame in frames:
         while shown is not None and index / fps < frame.time - 1e-6:
-            yield VideoFrame(shown.rgb, index / fps, 1 / fps)
+            yield VideoFrame(shown.rgb, index / fps, 1 / fps, shown.flaw)
             index += 1
         shown = frame
     while shown is not None and index / fps < shown.time + shown.duration - 1e-6:
-        yield VideoFrame(shown.rgb, index / fps, 1 / fps)
+        yield VideoFrame(shown.rgb, index / fps, 1 / fps, shown.flaw)
         index += 1

@@ -21,6 +21,7 @@ AUDIO_CODECS = frozenset(
      "amrwb", "libopencore_amrnb", "libopencore_amrwb", "wmav2", "adpcm_ima_wav", "adpcm_ms"}
 )  # fmt: skip
 MAX_AUDIO_SECONDS = 7200.0
+_PICTURE_CODECS = {"mjpeg", "png"}
 MAX_VIDEO_SECONDS = 600.0
 MAX_VIDEO_FRAMES = 20_000
 MAX_VIDEO_PIXELS = 8192 * 8192
@@ -94,8 +95,9 @@ def find_video(path: str | Path, container: Any) -> Any:
 
 
 def video_streams(container: Any) -> list[Any]:
-    """The video streams of a container that are not attached pictures."""
-    return [stream for stream in container.streams.video if not stream.disposition & stream.disposition.__class__.attached_pic]
+    """The video streams of a container that are not attached pictures; streams of whole pictures, which may be covers, come last."""
+    streams = [stream for stream in container.streams.video if not stream.disposition & stream.disposition.__class__.attached_pic]
+    return sorted(streams, key=lambda stream: stream.codec_context.name in _PICTURE_CODECS)
 
 
 def declared_seconds(container: Any, stream: Any) -> float:

@@ -85,14 +85,16 @@ def preflight(path: Path, *, detector: FaceDetector | None = None, most_frames: 
         return _of_picture(path, detector)
     info = probe(path)
     length = info.video_duration or info.duration
-    deadline, looks, painter = time.monotonic() + most_seconds, [], Portraitist()
+    deadline, looks, painter, flaws = time.monotonic() + most_seconds, [], Portraitist(), dict[str, None]()
     with opened(detector, most=_MANY_FACES) as find:
         for frame in sample_video(path, every=length / most_frames):
             looks.append(_look(frame, find, painter))
+            flaws |= {frame.flaw: None} if frame.flaw else {}
             if time.monotonic() > deadline:
                 break
     facts: dict[str, Any] = {"looked_at_frames": len(looks), "looked_at_until_s": round(looks[-1].time, 2)}
     refusals, hints = _film_advice(info.fps, info.n_frames or 0, length, looks)
+    hints += [*flaws]
     cuts = find_cuts([look.thumbnail for look in looks], sudden=_SUDDEN)
     facts |= {"people_at_once": max(len(look.faces) for look in looks), "cuts_seen": len(cuts)}
     if cuts:

@@ -107,10 +107,11 @@ def _read_footage(
     path: Path, settings: FootageSettings, detector: FaceDetector | None, segmenter: Segmenter | None, progress: Progress | None
 ) -> Footage:
     fps, expected = frame_rate(path)
-    looks, shape, painter = [], (0, 0), Portraitist()
+    looks, shape, painter, flaws = [], (0, 0), Portraitist(), dict[str, None]()
     with opened(detector, most=_MANY_FACES) as find:
         for number, frame in enumerate(read_video(path, fps=fps)):
             shape = (frame.rgb.shape[0], frame.rgb.shape[1])
+            flaws |= {frame.flaw: None} if frame.flaw else {}
             looks.append(_look(frame.rgb, find, painter if number % max(1, round(fps / _PORTRAITS)) == 0 else None))
             if progress:
                 progress(min(0.7, 0.7 * len(looks) / max(1, expected)), "finding the face")
@@ -125,7 +126,7 @@ def _read_footage(
     faces, reasons = _usable(person, looks)
     landmarks = stacked(faces)
     left_out = [f"{len(frames)} frames left out ({reason}): {_spans(frames)}" for reason, frames in reasons.items()]
-    notes += left_out + _cut_notes(cuts, fps) + _check_faces(path, landmarks, reasons)
+    notes += [*flaws, *left_out, *_cut_notes(cuts, fps), *_check_faces(path, landmarks, reasons)]
     held_out = torch.arange(len(looks)) >= len(looks) - round(settings.hold_out * len(looks))
     if bool(held_out.any()) and not bool(landmarks.found[held_out].any()):
         notes.append(f"the last {settings.hold_out:.0%} of the clip, which are held out, do not show the person: nothing is scored")

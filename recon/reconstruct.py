@@ -217,6 +217,7 @@ def _from_picture(
         read_picture(picture),
         head,
         rasterizer,
+        name=str(picture),
         views=open_views(config.views) if config.views else None,
         background=config.background,
         size=config.size,

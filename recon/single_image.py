@@ -23,7 +23,7 @@ from recon.landmarks import Face, FaceDetector, feature_boxes, mouth_is_shut, op
 from recon.loose_parts import with_loose_parts
 from recon.matte import Segmenter, SelfieSegmenter
 from recon.picture_expression import expression
-from recon.preprocess import crop_around, level_camera, resized
+from recon.preprocess import crop_around, flaw_of_picture, level_camera, look_of_picture, resized
 from recon.silhouette import carve_scalp
 from recon.subject import project
 from recon.targets import clean_plate, over_flat_background
@@ -75,6 +75,7 @@ def reconstruct_picture(
     head: HeadModel,
     rasterizer: Rasterizer,
     *,
+    name: str = "the picture",
     views: ViewGenerator | None = None,
     background: tuple[float, float, float] = (0.8, 0.8, 0.79),
     size: int = 512,
@@ -89,6 +90,7 @@ def reconstruct_picture(
         image: sRGB.
         head: the head model the avatar will ride on.
         rasterizer: differentiable.
+        name: how messages call the picture.
         views: shows the person from elsewhere; what does not look like the person is left out.
         background: the flat colour behind the avatar, RGB 0..1.
         size: largest side of the picture that is fitted.
@@ -105,7 +107,7 @@ def reconstruct_picture(
     """
     tell = progress or (lambda share, text: None)
     tell(0.0, "finding the face")
-    portrait = read_portrait(image, size=size)
+    portrait = read_portrait(image, name=name, size=size)
     tracked = follow_portrait(portrait, head)
     aside = abs(float(tracked.motion.head_rotation[0, 1])) >= 0.5
     notes: tuple[str, ...] = (INVENTED, "the face is turned far aside") if aside else (INVENTED,)
@@ -199,9 +201,14 @@ def _fit_data(
 
 
 def read_portrait(
-    image: UInt8[Tensor, "H W 3"], *, size: int = 512, detector: FaceDetector | None = None, segmenter: Segmenter | None = None
+    image: UInt8[Tensor, "H W 3"],
+    *,
+    name: str = "the picture",
+    size: int = 512,
+    detector: FaceDetector | None = None,
+    segmenter: Segmenter | None = None,
 ) -> Portrait:
-    """Crop a picture around the largest face and mirror it.
+    """Crop a picture around the largest face and mirror it; messages call it by `name`.
 
     Raises:
         InputError: no face, or one that is too small.
@@ -209,11 +216,13 @@ def read_portrait(
     with opened(detector, most=3) as find:
         faces = [steadied(image, face, find) for face in find(image)]
     if not faces:
-        raise InputError("no face was found in the picture; give one that shows a face from the front")
+        flaw = flaw_of_picture(*look_of_picture(image.float().mean(-1)))
+        reason = f", it is {flaw[0]}; {flaw[1]}" if flaw else "; give one that shows a face from the front"
+        raise InputError(f"{name}: no face was found in it{reason}")
     face = max(faces, key=lambda found: (found.box[2] - found.box[0]) * (found.box[3] - found.box[1]))
     if face.box[3] - face.box[1] < 64:
         raise InputError(
-            f"the face is only {face.box[3] - face.box[1]:.0f} pixels high; give a picture in which it has at least 64, better 200"
+            f"{name}: the face is only {face.box[3] - face.box[1]:.0f} pixels high; give a picture in which it has at least 64, better 200"
         )
     box, side = crop_around(stacked([face]), (image.shape[0], image.shape[1]), size)
     picture = resized(image[box[1] : box[1] + box[2], box[0] : box[0] + box[2]], side)

@@ -170,6 +170,48 @@ def test_variable_frame_rate_is_resampled_by_time(tmp_path: Path):
     assert shown[:9] == [max(i for i, time in enumerate(times) if time <= 50 * k) for k in range(9)]
 
 
+def test_transparent_pictures_are_laid_over_grey(tmp_path: Path):
+    pixels = np.zeros((32, 48, 4), np.uint8)
+    pixels[:, :24] = (200, 40, 40, 255)
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "bgra"
+        for _ in range(2):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgba").reformat(format="bgra")))
+        container.mux(stream.encode(None))
+    frame = next(iter(read_video(tmp_path / "a.mkv", fps=25.0))).rgb
+    assert frame[10, 10].tolist() == [200, 40, 40] and frame[10, 40].tolist() == [128, 128, 128]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"), [({"x264-params": "interlaced=1"}, "interlaced"), ({"x264-params": "transfer=16"}, "HDR"), ({}, None)]
+)
+def test_interlaced_and_hdr_pictures_say_so(tmp_path: Path, options: dict[str, str], says: str | None):
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt, stream.options = 64, 64, "yuv420p", options
+        if says == "HDR":
+            stream.codec_context.color_trc = 16
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((64, 64, 3), 90, np.uint8))))
+        container.mux(stream.encode(None))
+    flaws = {frame.flaw for frame in read_video(tmp_path / "a.mp4", fps=25.0)}
+    assert len(flaws) == 1 and (says is None) == (None in flaws) and all(says in flaw for flaw in flaws if says and flaw)
+
+
+def test_moving_pictures_are_read_before_a_stream_that_may_be_a_cover(tmp_path: Path):
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        cover, film = container.add_stream("mjpeg", rate=25), container.add_stream("libx264", rate=25)
+        for stream, layout in ((cover, "yuvj420p"), (film, "yuv420p")):
+            stream.width, stream.height, stream.pix_fmt = 64, 64, layout
+        for number in range(5):
+            for stream in (cover, film)[number > 0 :]:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((64, 64, 3), 90, np.uint8))))
+        for stream in (cover, film):
+            container.mux(stream.encode(None))
+    assert probe(tmp_path / "a.mkv").video_codec == "h264" and len(list(read_video(tmp_path / "a.mkv", fps=25.0))) == 5
+
+
 def test_a_generated_video_says_so_and_notices_changes(tmp_path: Path):
     path = tmp_path / "v.mp4"
     with write_video(path, fps=25.0, width=64, height=64) as writer:

@@ -284,7 +284,7 @@ def test_people_who_are_not_there_and_pictures_of_nobody(desk: Path, networks: N
     _film(desk / "clip.mp4", [_portrait(256, 256)] * 3)
     refused(capsys, "clip.mp4", "--face", "3", says="--face 3: 1 person")
     Image.new("RGB", (128, 128), (120, 120, 120)).save(desk / "nobody.png")
-    refused(capsys, "nobody.png", says="no face")
+    refused(capsys, "nobody.png", says="nobody.png: no face was found in it, it is out of focus or empty")
 
 
 def test_a_still_picture_and_two_people_are_only_noted(desk: Path, networks: None):
