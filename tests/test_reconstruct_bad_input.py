@@ -1,5 +1,6 @@
 """What `emohead reconstruct` refuses: one line, exit code 2, and nothing written, not even a working folder."""
 
+import itertools
 import json
 import struct
 import zlib
@@ -14,6 +15,7 @@ import torch
 from PIL import Image
 
 from emohead.cli import main
+from emohead.media import read_video
 from emohead.video_writer import write_video
 from tests.shared import shared_data
 from tests.tiny import write_clip, write_voice
@@ -285,6 +287,14 @@ def test_people_who_are_not_there_and_pictures_of_nobody(desk: Path, networks: N
     refused(capsys, "clip.mp4", "--face", "3", says="--face 3: 1 person")
     Image.new("RGB", (128, 128), (120, 120, 120)).save(desk / "nobody.png")
     refused(capsys, "nobody.png", says="nobody.png: no face was found in it, it is out of focus or empty")
+
+
+def test_another_person_after_a_cut(desk: Path, networks: None, capsys: pytest.CaptureFixture):
+    clips = [shared_data(f"speech/grid/{name}.mpg") for name in ("brbk7n", "bbaf2n")]
+    one, other = ([frame.rgb for frame in itertools.islice(read_video(clip, fps=25.0), 16)] for clip in clips)
+    _film(desk / "clip.mp4", [*one, *other])
+    refused(capsys, "clip.mp4", says="another person is seen after a cut (person 2 at 0.")
+    refused(capsys, "clip.mp4", "--face", "3", says="2 people are seen")
 
 
 def test_a_still_picture_and_two_people_are_only_noted(desk: Path, networks: None):
