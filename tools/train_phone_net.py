@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from emohead.data.phone_batches import BatchConfig, PhoneBatch, PhoneBatches
-from emohead.data.phone_corpus import PhoneCorpus, human_speech, load_corpus, save_corpus, synthetic_speech, well_aligned
+from emohead.data.phone_corpus import PhoneCorpus, well_aligned
+from emohead.data.speech_corpora import build_speech_corpora, split_speakers
 from emohead.metrics.phones import score_phones
 from emohead.motion.phone_net import PhoneNet, PhoneNetConfig, save_phone_net
 from emohead.motion.phones import PHONE_INDEX, PHONE_TO_VISEME, VISEMES
@@ -69,7 +70,9 @@ def main() -> None:
     parser.add_argument("--export-only", action="store_true", help="write --out from the latest checkpoint and stop")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    corpora = build_corpora(arguments.human, arguments.work, arguments.synthetic)
+    corpora = build_speech_corpora(arguments.human, arguments.work / "corpus", n_synthetic=arguments.synthetic)
+    for corpus in corpora:
+        print(f"{len(corpus.utterances)} utterances, {corpus.hours:.2f} h", flush=True)
     training, validation = (well_aligned(part) for part in split_speakers(corpora[0]))
     print(f"soundly aligned: {len(training.utterances)} training and {len(validation.utterances)} validation utterances", flush=True)
     config = TrainConfig(steps=arguments.steps, seed=arguments.seed)
@@ -78,25 +81,6 @@ def main() -> None:
     if not arguments.export_only:
         train(net, [training, *corpora[1:]], validation, config, arguments.work)
     export(net, validation, arguments.work, arguments.out)
-
-
-def build_corpora(human: Path, work: Path, n_synthetic: int) -> list[PhoneCorpus]:
-    """The human training recordings and the synthetic speech, made where they are missing."""
-    folders = [work / "corpus" / "human_train", *(work / "corpus" / f"synthetic_{seed}" for seed in range(1, n_synthetic + 1))]
-    for seed, folder in enumerate(folders):
-        if not (folder / "utterances.json").exists():
-            save_corpus(folder, synthetic_speech(3600, seed=seed) if seed else human_speech(human, split="train"))
-    corpora = [load_corpus(folder) for folder in folders]
-    for folder, corpus in zip(folders, corpora, strict=True):
-        print(f"{folder.name}: {len(corpus.utterances)} utterances, {corpus.hours:.2f} h", flush=True)
-    return corpora
-
-
-def split_speakers(corpus: PhoneCorpus) -> tuple[PhoneCorpus, PhoneCorpus]:
-    """The corpus without every tenth speaker, and those speakers."""
-    kept_out = set(sorted({utterance.speaker for utterance in corpus.utterances})[::10])
-    parts = [[u for u in corpus.utterances if (u.speaker in kept_out) == wanted] for wanted in (False, True)]
-    return replace(corpus, utterances=tuple(parts[0])), replace(corpus, utterances=tuple(parts[1]))
 
 
 def train(net: PhoneNet, corpora: list[PhoneCorpus], validation: PhoneCorpus, config: TrainConfig, work: Path) -> None:

@@ -60,7 +60,7 @@ class PhoneBatches:
         config = self._config
         random = np.random.default_rng((self._seed, step))
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))
-        clips, labels = zip(*(self._clip(random) for _ in range(config.n_clips)), strict=True)
+        clips, labels = zip(*(self.clip(random) for _ in range(config.n_clips)), strict=True)
         waveforms = augment(torch.from_numpy(np.stack(clips)), config.augment, generator)
         # A quarter of the batch shares a warp: filters are cached, and a loop over clips would cost more than it gives.
         warps = np.round(random.uniform(*config.warp, 4), 2)
@@ -69,7 +69,8 @@ class PhoneBatches:
         )
         return PhoneBatch(mask_features(features, generator), torch.from_numpy(np.stack(labels)).long())
 
-    def _clip(self, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def clip(self, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """One clip of speech, undistorted, and its labels."""
         config = self._config
         speed = random.uniform(*config.speed) if random.random() < config.speed_probability else 1.0
         n_source = int(np.ceil(config.n_frames * speed)) + 1

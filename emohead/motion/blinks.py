@@ -106,6 +106,19 @@ def blink_closure(n_frames: int, fps: float, onsets: Sequence[float], *, slownes
     return closure.reshape(n_frames, per_frame).amax(1).float()
 
 
+def onsets_in(closure: Float[Tensor, " T"], fps: float, *, least: float = 0.4) -> list[float]:
+    """Onsets (s) of the blinks in a track of lid closure: its peaks above `least` that are no nearer than `REFRACTORY`."""
+    reach = max(1, round(REFRACTORY * fps / 2))
+    highest = torch.nn.functional.max_pool1d(closure[None, None].float(), 2 * reach + 1, stride=1, padding=reach)[0, 0]
+    peaks = ((closure >= highest) & (closure > least)).nonzero()[:, 0].tolist()
+    times = [(peak + 0.5) / fps - CLOSING - CLOSED / 2 for peak in peaks]
+    kept: list[float] = []
+    for time in times:
+        if not kept or time - kept[-1] >= REFRACTORY:
+            kept.append(time)
+    return kept
+
+
 def with_blinks(motion: HeadMotion, closure: Float[Tensor, " T"]) -> HeadMotion:
     """The motion with blinks over whatever the lids do: they close, the eyeballs dip a little, brows and cheeks follow."""
     lids = closure.to(motion.rig)[:, None]

@@ -125,9 +125,14 @@ def hold(rig: Float[Tensor, "T R"], constraints: Constraints, talking: Float[Ten
     return held.clamp(0.0, 1.0)
 
 
+def parting_mm(channel: str) -> float:
+    """Millimetres by which a rig channel parts the middle of the lips on the generic head; good to 1 mm as a linear model."""
+    name = channel.removesuffix("Left").removesuffix("Right")
+    return _PARTING_MM.get(name, 0.0) / len(_columns(name) or [0])
+
+
 def _opening_mm(rig: Tensor) -> Tensor:
-    """The gap between the lips on the generic head, millimetres, by a linear model that is good to 1 mm."""
-    return torch.stack([millimetres * rig[:, _columns(name)].mean(1) for name, millimetres in _PARTING_MM.items()]).sum(0)
+    return rig @ rig.new_tensor([parting_mm(channel) for channel in RIG_NAMES])
 
 
 def _raise_chin(held: Tensor, shut: Tensor) -> None:

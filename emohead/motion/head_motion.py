@@ -69,9 +69,9 @@ def translation(head_rotation: Float[Tensor, "T 3"], mood: Mood, *, generator: t
     return offset
 
 
-def torso_rotation(head_rotation: Float[Tensor, "T 3"]) -> Float[Tensor, "T 3"]:
+def torso_rotation(head_rotation: Float[Tensor, "T 3"], fps: float = INNER_FPS) -> Float[Tensor, "T 3"]:
     """The torso takes a small, slow part in what the head does."""
-    return 0.12 * smooth(head_rotation, INNER_FPS, 0.25)
+    return 0.12 * smooth(head_rotation, fps, 0.25)
 
 
 def _nods(prosody: Prosody, probability: float, generator: torch.Generator) -> Tensor:

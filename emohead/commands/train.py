@@ -1,0 +1,145 @@
+"""`emohead train`: make the networks, from voices to weights, with commands that can be stopped and repeated."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from emohead.commands.options import Command, Outcome, to_json
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
+
+    from emohead.data.motion_corpus import MotionCorpus
+    from emohead.performance import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainMotion(Command):
+    """Train the AU-prompted diffusion: voices, performances by the rule engine, network.
+
+    Everything made on the way stays in --work, where the same command goes on after a stop. It needs flite and espeak-ng for the
+    synthetic voices and the extra `train`.
+    """
+
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
+    """The weights to write (.safetensors)."""
+    work: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("build/motion")
+    """Corpora, checkpoints, log, settings and curves."""
+    human: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Human recordings with transcripts.tsv (speechocean762's columns); they are aligned here. Without them voices are synthetic."""
+    shards: int = 1
+    """Shards of synthetic speech, 3.2 hours each."""
+    clips: int = 6000
+    """Performances of 8 seconds."""
+    steps: int = 8000
+    """Training steps."""
+    batch: int = 32
+    """Clips per step and process."""
+    width: int = 192
+    """Channels of the network."""
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    """Mixed precision."""
+    threads: int = 1
+    """CPU threads; more than there are free cores makes it slower."""
+    seed: int = 0
+    """Of the corpus, the first weights and every batch."""
+    dry_run: bool = False
+    """Check everything, print the resolved settings and stop."""
+
+    def run(self) -> Outcome:
+        """Make what is missing, train and write the weights."""
+        import torch
+
+        from emohead.commands.progress import progress_bar
+        from emohead.output import check_target
+
+        check_target(self.out)
+        self._check()
+        torch.set_num_threads(self.threads)
+        with progress_bar() as tell:
+            tell(0.0, "loading")
+            from emohead.motion.diffusion_model import save_diffusion
+            from emohead.motion.motion_training import MotionTrainingConfig, default_network, train_motion
+            from emohead.motion.training import TrainingConfig, log_lines
+            from emohead.motion.training_curves import write_curves
+
+            config = MotionTrainingConfig(
+                network=_replaced(default_network(), width=self.width),
+                batches=_replaced(MotionTrainingConfig().batches, n_clips=self.batch),
+                training=TrainingConfig(steps=self.steps, seed=self.seed, precision=self.precision),
+            )
+            if self.dry_run:
+                n_weights = sum(weight.numel() for weight in config.network.build().parameters())
+                return Outcome(to_json(self._settings() | {"weights": n_weights}))
+            corpus = self._corpus(tell)
+
+            def report(step: int, means: dict[str, float]) -> None:
+                tell(0.4 + 0.6 * step / self.steps, f"training, step {step} of {self.steps}, loss {means['loss']:.4f}")
+                write_curves(self.work / "curves.png", log_lines(self.work / "run"))
+
+            model = train_motion(corpus, self.work / "run", config=config, report=report)
+            save_diffusion(model, self.out)
+        return Outcome(f"wrote {self.out}: {self.steps} steps on {corpus.n_clips} performances, {corpus.hours:.1f} h; see {self.work}")
+
+    def _corpus(self, tell: "Progress") -> "MotionCorpus":
+        """The performances, made where they are missing."""
+        from emohead.data.motion_corpus import MotionCorpusConfig, build_motion_corpus
+        from emohead.data.phone_corpus import well_aligned
+        from emohead.data.speech_corpora import build_speech_corpora, split_speakers
+        from emohead.motion.phone_net import load_phone_net
+
+        tell(0.0, "making voices")
+        voices = build_speech_corpora(self.human, self.work / "voices", n_synthetic=self.shards)
+        shares = [1.0] * len(voices)
+        if self.human is not None:
+            voices[0] = well_aligned(split_speakers(voices[0])[0])
+            shares[0] = float(max(1, len(voices) - 1))
+        return build_motion_corpus(
+            self.work / "performances",
+            list(zip(voices, shares, strict=True)),
+            load_phone_net(),
+            prototypes(),
+            config=MotionCorpusConfig(n_clips=self.clips, seed=self.seed),
+            progress=lambda share, text: tell(0.1 + 0.3 * share, text),
+        )
+
+    def _check(self) -> None:
+        from emohead.errors import InputError
+
+        if self.human is not None and not (self.human / "transcripts.tsv").is_file():
+            raise InputError(f"--human {self.human}: no transcripts.tsv there (columns file, speaker, split, text, canonical_phones)")
+        if self.human is None and self.shards < 1:
+            raise InputError("--shards 0 without --human leaves no voice to train on; give either")
+        for name, value in (("clips", self.clips), ("steps", self.steps), ("batch", self.batch), ("width", self.width)):
+            if value < 1:
+                raise InputError(f"--{name} {value}: give 1 or more")
+        if self.width % 4:
+            raise InputError(f"--width {self.width}: give a multiple of 4")
+
+    def _settings(self) -> dict[str, Any]:
+        return {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items() if name != "debug"}
+
+
+def prototypes() -> "dict[str, Float[Tensor, ' A']]":
+    """The action units of each emotion that the diffusion knows by name, at full intensity."""
+    import torch
+
+    from controllers.states import states
+    from emohead.channels import AU_INDEX, N_AU
+    from emohead.data.prompt_plans import EMOTIONS
+
+    found = {}
+    for name in EMOTIONS:
+        found[name] = torch.zeros(N_AU)
+        for channel, value in states()[name].expression.au.items():
+            found[name][AU_INDEX[channel]] = value
+    return found
+
+
+def _replaced(config: Any, **changes: Any) -> Any:
+    from dataclasses import replace
+
+    return replace(config, **changes)

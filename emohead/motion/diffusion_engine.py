@@ -1,0 +1,148 @@
+"""The diffusion as a generator of head motion: a voice, its phones and an AU prompt in, motion out. Called like the rule engine."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from emohead.data.motion_corpus import PROMPT_RATE, prompt_columns
+from emohead.errors import InputError
+from emohead.motion import blinks, closures
+from emohead.motion.articulation import INNER_FPS, frame_times, sample, smooth
+from emohead.motion.denoiser import Conditions
+from emohead.motion.diffusion_model import DiffusionModel, load_diffusion
+from emohead.motion.features.phone_bottleneck import certain, speech_features
+from emohead.motion.phone_net import load_phone_net
+from emohead.motion.phones import PHONE_INDEX
+from emohead.motion.prosody import activity_of_segments
+from emohead.motion.sampling import FPS, SamplingConfig, draw
+from emohead.motion.style import N_STYLE
+from emohead.motion.vector import N_CHANNELS, to_motion
+from emohead.types import AUTrack, HeadMotion, PhonePosteriors, PhoneSegment, Waveform
+
+_BLINK = N_CHANNELS - 1
+
+
+@dataclass(frozen=True)
+class DiffusionEngine:
+    """Draws head motion from a trained diffusion."""
+
+    model: DiffusionModel
+    """The network."""
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    """How motion is drawn."""
+    closure_threshold: float = closures.CLOSURE_THRESHOLD
+    """Probability of /p b m/ at which lips are about half shut; the recogniser's own."""
+    style: Float[Tensor, " Y"] | None = None
+    """A speaking style (`motion.style.style_of`); None leaves it to the network."""
+
+    @classmethod
+    def load(cls, *, sampling: SamplingConfig | None = None) -> "DiffusionEngine":
+        """The engine that ships.
+
+        Raises:
+            InputError: its weights are not on the asset path.
+        """
+        return cls(load_diffusion(), sampling or SamplingConfig(), load_phone_net().config.closure_threshold)
+
+    def __call__(
+        self,
+        audio: Waveform,
+        speech: PhonePosteriors | Sequence[PhoneSegment],
+        *,
+        prompt: AUTrack | None = None,
+        emotion: Float[Tensor, "N E"] | None = None,
+        fps: float = 25.0,
+        seed: int = 0,
+    ) -> HeadMotion:
+        """The motion of a head that speaks `audio`.
+
+        Args:
+            audio: the voice.
+            speech: what is said, as phone probabilities or as timed phones.
+            prompt: what was asked for, with as many frames as the result; None asks for nothing.
+            emotion: emotions meant (`data.prompt_plans.EMOTIONS`, 0..1.3) at 25 per second; None for none.
+            fps: frames per second of the result, 1..240.
+            seed: one seed gives one take.
+
+        Raises:
+            InputError: a frame rate, prompt or waveform that cannot be used.
+        """
+        n_frames = check_request(audio, prompt, fps)
+        n_drawn = 2 * math.ceil(n_frames / fps * FPS / 2)
+        heard = _heard(audio, speech)
+        conditions = self.conditions(speech_features(audio, heard), n_drawn, prompt=prompt, emotion=emotion)
+        vectors = draw(self.model, conditions, config=self.sampling, seed=seed)
+        return self.finished(vectors, speech, n_frames, fps)
+
+    def conditions(
+        self,
+        features: Float[Tensor, "S D"],
+        n_frames: int,
+        *,
+        prompt: AUTrack | None = None,
+        emotion: Float[Tensor, "N E"] | None = None,
+    ) -> Conditions:
+        """What `n_frames` (even) at 50 fps should follow; nothing is given."""
+        config = self.model.denoiser.config
+        n_tokens = n_frames // 2
+        sounds = features[: 2 * n_frames]
+        if sounds.shape[0] < 2 * n_frames:
+            silence = sounds[-1:].expand(2 * n_frames - sounds.shape[0], -1)
+            sounds = torch.cat([sounds, silence])
+        asked = torch.zeros(n_tokens, config.n_prompt)
+        if prompt is not None:
+            asked = sample(prompt_columns(prompt), prompt.fps, frame_times(n_tokens, PROMPT_RATE))
+        meant = torch.zeros(n_tokens, config.n_emotions)
+        if emotion is not None:
+            meant[: emotion.shape[0]] = emotion[:n_tokens]
+        style = torch.zeros(1, N_STYLE) if self.style is None else self.style[None]
+        styled = torch.full((1, 1), float(self.style is not None))
+        nothing = torch.zeros(1, n_frames, N_CHANNELS)
+        return Conditions(sounds[None], asked[None], meant[None], style, styled, nothing, nothing.clone())
+
+    def finished(
+        self, vectors: Float[Tensor, "T M"], speech: PhonePosteriors | Sequence[PhoneSegment], n_frames: int, fps: float
+    ) -> HeadMotion:
+        """Drawn vectors as motion at the output's rate: every blink shuts the lids, every closure holds."""
+        times = frame_times(n_frames, fps)
+        closure = blinks.blink_closure(n_frames, fps, blinks.onsets_in(vectors[:, _BLINK], FPS))
+        still = sample(vectors, FPS, times)
+        still[:, _BLINK] = closure
+        motion = to_motion(still, fps)
+        if isinstance(speech, PhonePosteriors):
+            constraints = closures.constraints_of_posteriors(speech, n_frames, fps, threshold=self.closure_threshold)
+            activity = 1.0 - sample(speech.probabilities[:, PHONE_INDEX["pau"], None], speech.fps, times)[:, 0]
+        else:
+            constraints = closures.constraints_of_segments(speech, n_frames, fps)
+            n_inner = math.ceil(n_frames / fps * INNER_FPS)
+            activity = sample(activity_of_segments(speech, n_inner)[:, None], INNER_FPS, times)[:, 0]
+        talking = smooth(activity[:, None], fps, 0.08)[:, 0]
+        return replace(motion, rig=closures.hold(motion.rig, constraints, talking))
+
+
+def _heard(audio: Waveform, speech: PhonePosteriors | Sequence[PhoneSegment]) -> PhonePosteriors:
+    if isinstance(speech, PhonePosteriors):
+        return speech
+    return certain(list(speech), load_phone_net().posteriors(audio))
+
+
+def check_request(audio: Waveform, prompt: AUTrack | None, fps: float) -> int:
+    """The number of output frames of a request.
+
+    Raises:
+        InputError: a frame rate, prompt or waveform that cannot be used.
+    """
+    if not 1.0 <= fps <= 240.0:
+        raise InputError(f"fps must be 1..240, got {fps}")
+    if not bool(torch.isfinite(audio.samples).all()):
+        raise InputError("the audio has NaN or infinite samples; export it again or repair it in an audio editor")
+    n_frames = max(1, round(audio.duration * fps))
+    if prompt is not None and (prompt.n_frames != n_frames or prompt.fps != fps):
+        raise InputError(
+            f"the prompt has {prompt.n_frames} frames at {prompt.fps} fps, this audio at {fps} fps needs {n_frames}; make it that long"
+        )
+    return n_frames

@@ -1,0 +1,66 @@
+"""Training of the AU-prompted diffusion on a motion corpus."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from emohead.data.motion_corpus import N_PROMPT, MotionCorpus
+from emohead.data.prompt_plans import EMOTIONS
+from emohead.motion.denoiser import DenoiserConfig
+from emohead.motion.diffusion_loss import DiffusionLoss, LossWeights, velocity_spread
+from emohead.motion.diffusion_model import DiffusionModel
+from emohead.motion.features.phone_bottleneck import N_FEATURES
+from emohead.motion.motion_batches import BatchConfig, MotionBatches
+from emohead.motion.noise import N_LEVELS, schedule
+from emohead.motion.style import N_STYLE
+from emohead.motion.training import Report, TrainingConfig, train, write_settings
+from emohead.motion.vector import MotionScale
+
+
+def default_network() -> DenoiserConfig:
+    """The network behind the phone bottleneck."""
+    return DenoiserConfig(N_FEATURES, N_PROMPT, len(EMOTIONS), N_STYLE)
+
+
+@dataclass(frozen=True)
+class MotionTrainingConfig:
+    """Settings of a run."""
+
+    network: DenoiserConfig = field(default_factory=default_network)
+    batches: BatchConfig = field(default_factory=BatchConfig)
+    weights: LossWeights = field(default_factory=LossWeights)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+
+def train_motion(
+    corpus: MotionCorpus, work: Path, *, config: MotionTrainingConfig | None = None, report: Report | None = None
+) -> DiffusionModel:
+    """Train the diffusion, or go on with a run in `work`; returns it with its averaged weights.
+
+    Args:
+        corpus: performances.
+        work: folder of checkpoints, log and settings.
+        config: settings.
+        report: told now and then.
+    """
+    config = config or MotionTrainingConfig()
+    seen = torch.tensor(corpus.motion[:: max(1, corpus.n_clips // 500)], dtype=torch.float32)
+    scale = MotionScale.of(seen.flatten(0, 1))
+    torch.manual_seed(config.training.seed)
+    denoiser = config.network.build()
+    loss = DiffusionLoss(scale, config.weights, velocity_spread(seen))
+    batches = MotionBatches(corpus, scale, config.batches, seed=config.training.seed)
+    write_settings(work, network=config.network, batches=config.batches, weights=config.weights, training=config.training)
+    noise_schedule = schedule()
+
+    def step_loss(model: nn.Module, terms: nn.Module, number: int) -> tuple[Tensor, dict[str, Tensor]]:
+        batch = batches.batch(number)
+        levels = torch.randint(N_LEVELS, (batch.clean.shape[0],))
+        noisy = noise_schedule.add_noise(batch.clean, torch.randn_like(batch.clean), levels)  # pyright: ignore[reportArgumentType]
+        predicted = model(noisy, levels / (N_LEVELS - 1), batch.conditions)
+        return terms(predicted.float(), batch)
+
+    trained = train(denoiser, loss, step_loss, config.training, work, report=report)
+    return DiffusionModel(trained, scale)

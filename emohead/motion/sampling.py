@@ -1,0 +1,134 @@
+"""Drawing motion from the diffusion: few DDIM steps, incremental guidance over sound and prompt per part of the face, windows that join.
+
+Guidance: x = x(nothing) + a (x(sound) - x(nothing)) + p (x(sound, prompt) - x(sound)), each channel with the weights of its group
+(incremental classifier-free guidance, Brooks et al. 2023, eq. 3, here on the clean motion).
+"""
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from emohead.errors import InputError
+from emohead.motion.denoiser import FRAMES_PER_TOKEN, Conditions
+from emohead.motion.diffusion_model import DiffusionModel
+from emohead.motion.noise import N_LEVELS, noise_of_frames, schedule
+from emohead.motion.vector import CHANNELS, GROUPS, group_of
+
+FPS = 50.0
+"""Frames per second of what is drawn."""
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How motion is drawn."""
+
+    steps: int = 6
+    """Denoising steps, 1..1000; 4 to 8 are enough."""
+    sound: dict[str, float] = field(default_factory=lambda: dict.fromkeys(GROUPS, 1.0))
+    """Guidance weight of the sound for each group; 1 is none (and twice as fast as any other value)."""
+    prompt: dict[str, float] = field(default_factory=lambda: dict.fromkeys(GROUPS, 1.0))
+    """Guidance weight of prompt and emotion for each group."""
+    diversity: float = 1.0
+    """Spread of the initial noise, 0 (the same performance always) .. 1.5."""
+    window: float = 8.0
+    """Seconds drawn at once."""
+    overlap: float = 1.0
+    """Seconds of the window before that each window continues."""
+
+
+def check_sampling(config: SamplingConfig) -> None:
+    """Refuse settings that mean nothing.
+
+    Raises:
+        InputError: which, what was given, what to give.
+    """
+    if not 1 <= config.steps <= N_LEVELS:
+        raise InputError(f"sampling steps must be 1..{N_LEVELS}, got {config.steps}")
+    if not 0.0 <= config.diversity <= 1.5:
+        raise InputError(f"diversity must be 0..1.5, got {config.diversity:g}")
+    for name, weights in (("sound", config.sound), ("prompt", config.prompt)):
+        if set(weights) != set(GROUPS) or not all(0.0 <= weight <= 10.0 for weight in weights.values()):
+            raise InputError(f"the guidance of the {name} needs a weight 0..10 for each of {', '.join(GROUPS)}, got {weights}")
+
+
+@torch.no_grad()
+def draw(
+    model: DiffusionModel, conditions: Conditions, *, config: SamplingConfig | None = None, seed: int = 0, first: int = 0
+) -> Float[Tensor, "T M"]:
+    """Motion vectors in natural units for one clip (a batch of one), of any length.
+
+    Args:
+        model: the diffusion.
+        conditions: of the whole clip; `given` is scaled motion.
+        config: settings.
+        seed: one seed, one take.
+        first: number of the clip's first frame, even; a clip that is drawn in pieces has the same noise as one drawn whole.
+    """
+    config = config or SamplingConfig()
+    check_sampling(config)
+    n_frames = conditions.mask.shape[1]
+    window, overlap = (round(seconds * FPS) // FRAMES_PER_TOKEN * FRAMES_PER_TOKEN for seconds in (config.window, config.overlap))
+    scaled = conditions.given[0].clone()
+    for start in range(0, max(1, n_frames - overlap), window - overlap):
+        stop = min(n_frames, start + window)
+        piece = cut(conditions, start, stop)
+        if start > 0:
+            piece = _continued(piece, scaled[start : start + overlap])
+        noise = config.diversity * noise_of_frames(first + start, first + stop, seed=seed)[None].to(scaled)
+        scaled[start:stop] = draw_window(model, piece, noise, config)[0]
+        if stop == n_frames:
+            break
+    return model.scale.grow(scaled)
+
+
+def draw_window(
+    model: DiffusionModel, conditions: Conditions, noise: Float[Tensor, "B T M"], config: SamplingConfig
+) -> Float[Tensor, "B T M"]:
+    """Scaled motion of one window from its noise; what is given comes out as it is."""
+    scheduler = schedule()
+    scheduler.set_timesteps(config.steps)
+    motion = noise
+    for step in scheduler.timesteps:
+        level = (step.float() / (N_LEVELS - 1)).expand(noise.shape[0]).to(noise)
+        clean = _guided(model, motion, level, conditions, config)
+        clean = torch.where(conditions.mask > 0, conditions.given, clean)
+        motion = scheduler.step(clean, int(step), motion, return_dict=False)[0]
+    return torch.where(conditions.mask > 0, conditions.given, motion)
+
+
+def cut(conditions: Conditions, start: int, stop: int) -> Conditions:
+    """The conditions of frames `start` to `stop` (excluded), both even."""
+    sounds, tokens, frames = slice(2 * start, 2 * stop), slice(start // 2, stop // 2), slice(start, stop)
+    return Conditions(
+        conditions.features[:, sounds],
+        conditions.prompt[:, tokens],
+        conditions.emotion[:, tokens],
+        conditions.style,
+        conditions.styled,
+        conditions.given[:, frames],
+        conditions.mask[:, frames],
+    )
+
+
+def _continued(conditions: Conditions, before: Float[Tensor, "t M"]) -> Conditions:
+    given, mask = conditions.given.clone(), conditions.mask.clone()
+    given[0, : before.shape[0]] = before
+    mask[0, : before.shape[0]] = 1.0
+    return replace(conditions, given=given, mask=mask)
+
+
+def _guided(model: DiffusionModel, noisy: Tensor, level: Tensor, conditions: Conditions, config: SamplingConfig) -> Tensor:
+    sound, prompt = (noisy.new_tensor([weights[group_of(name)] for name in CHANNELS]) for weights in (config.sound, config.prompt))
+    asked = bool((conditions.prompt != 0).any() | (conditions.emotion != 0).any())
+    full = model.denoiser(noisy, level, conditions)
+    unasked = replace(conditions, prompt=torch.zeros_like(conditions.prompt), emotion=torch.zeros_like(conditions.emotion))
+    heard = full
+    if asked and (bool((prompt != 1).any()) or bool((sound != 1).any())):
+        heard = model.denoiser(noisy, level, unasked)
+    guided = heard + prompt * (full - heard)
+    if bool((sound != 1).any()):
+        deaf = model.denoiser(noisy, level, replace(unasked, features=torch.zeros_like(conditions.features)))
+        guided = guided + (sound - 1.0) * (heard - deaf)
+    return guided
