@@ -60,7 +60,7 @@ def find_people(seen: Sightings) -> list[Person]:
     """Everybody in a clip, the one seen most and largest first.
 
     Faces are followed by their place within a shot. What is seen in several shots is one person if the portraits say so; a face without
-    portraits (turned away, small) belongs to the one that is seen at its place before or after.
+    portraits (turned away, small) belongs to the one that is seen at its place before or after, or, in another shot, to the only one.
     """
     tracks = _follow(seen)
     people = [_person([tracks[index] for index in group], seen) for group in _joined(tracks, seen)]
@@ -128,7 +128,7 @@ def _split_advice(people: list[Person], others: list[tuple[int, list[int]]], see
     start, end = max(((edges[first], edges[last + 1]) for first, last in _runs(free, 1)), key=lambda run: run[1] - run[0])
     cut = f"ffmpeg -ss {start / fps:.2f} -to {end / fps:.2f} -i {shlex.quote(str(path))} one.mp4"
     choice = f"give --face 1 for the one seen most or --face {others[0][0]} for the other"
-    return f"another person is seen after a cut ({who}); {choice}, or cut the clip: {cut}"
+    return f"another person seems to be seen after a cut ({who}); {choice}, or cut the clip: {cut}"
 
 
 def _runs(numbers: list[int], gap: int) -> list[tuple[int, int]]:
@@ -204,10 +204,15 @@ def _joined(tracks: list[_Track], seen: Sightings) -> list[list[int]]:
             first, second = known[one], known[other]
             if alike[one, other] >= (SAME_PLACE if _comes_back(tracks[first], tracks[second], seen) else SAME):
                 join(first, second)
+    sole = [group for group in groups if tracks[group[0]].portraits]
     for index, track in enumerate(tracks):
-        neighbour = None if track.portraits else _neighbour(index, tracks, seen)
+        if track.portraits:
+            continue
+        neighbour = _neighbour(index, tracks, seen)
         if neighbour is not None:
             join(neighbour, index)
+        elif len(sole) == 1 and track.shot not in {tracks[other].shot for other in sole[0]}:
+            join(sole[0][0], index)
     return groups
 
 

@@ -132,7 +132,11 @@ def _others(looks: list[_Look], cuts: list[int], painter: Portraitist) -> list[s
     rate = (len(looks) - 1) / looks[-1].time
     others = taking_over(find_people(seen), cuts, rate)
     who = "; ".join(f"person {number} at {seconds_seen(frames, rate)}" for number, frames in others[:3])
-    return [f"another person is seen after a cut ({who}): choose with --face 1 or --face {others[0][0]}, or cut the clip"] if others else []
+    return (
+        [f"another person seems to be seen after a cut ({who}): choose with --face 1 or --face {others[0][0]}, or cut the clip"]
+        if others
+        else []
+    )
 
 
 def _height(face: Face) -> float:

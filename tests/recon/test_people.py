@@ -85,6 +85,9 @@ def test_in_doubt_faces_are_one_person():
     # A face that cannot be known joins its neighbour, and joins no two people who can be.
     people = find_people(_seen((50, 1, 100), (3, None, 110), (30, 2, 105)))
     assert [len(person.frames) for person in people] == [53, 30]
+    # Turned away, elsewhere, after a cut: the only person there is.
+    assert len(find_people(_seen((50, 1, 100), (30, None, 300)))) == 1
+    assert len(find_people(_seen((50, 1, 100), (30, 2, 100), (30, None, 300)))) == 3
     # A short glimpse of somebody else stops nothing.
     assert len(_choose(_seen((50, 1, 100), (10, 2, 100)))[0].frames) == 50
 
