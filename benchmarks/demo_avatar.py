@@ -12,7 +12,7 @@ import torch
 
 from emohead.avatar import resolve_avatar
 from emohead.channels import RIG_INDEX
-from emohead.commands.evaluate import Evaluate
+from emohead.commands.evaluate import EvaluateRecon
 from emohead.types import HeadMotion
 from recon.contact_sheet import Picture, to_bytes, write_sheet
 from recon.subject import Subject
@@ -51,8 +51,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheets", type=Path, help="folder for contact sheets")
     arguments = parser.parse_args()
-    measured = Evaluate(
-        what="recon",
+    measured = EvaluateRecon(
         avatar=arguments.avatar,
         video=arguments.capture,
         novel=arguments.capture,

@@ -17,7 +17,8 @@ from emohead.commands.animate import Animate
 from emohead.commands.assets import Assets
 from emohead.commands.describe_au import Au
 from emohead.commands.doctor import Doctor
-from emohead.commands.evaluate import Evaluate
+from emohead.commands.evaluate import EvaluateRecon
+from emohead.commands.evaluate_motion import EvaluateMotion
 from emohead.commands.inspect import Inspect
 from emohead.commands.interruption import Interruption
 from emohead.commands.options import Command, Outcome
@@ -57,6 +58,7 @@ class Demo(Command):
         return Outcome("")
 
 
+Evaluate = Annotated[EvaluateRecon, tyro.conf.subcommand("recon")] | Annotated[EvaluateMotion, tyro.conf.subcommand("motion")]
 Commands = (
     Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Render, tyro.conf.subcommand("render")]
@@ -68,7 +70,7 @@ Commands = (
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
     | Annotated[Assets, tyro.conf.subcommand("assets")]
     | Annotated[Verify, tyro.conf.subcommand("verify")]
-    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate", description="Measure how good a result is: an avatar, or how faces are moved.")]
 )
 
 

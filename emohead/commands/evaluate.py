@@ -1,4 +1,4 @@
-"""`emohead evaluate`: how good a result is, in one table."""
+"""`emohead evaluate recon`: how good a reconstruction is, in one table."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ Split = Literal["tail10", "insta350", "flashavatar500", "ernerf", "instag", "non
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(Command):
+class EvaluateRecon(Command):
     """Measure an avatar: drive it by a clip's landmarks and compare it with frames that were held out of its making.
 
     The table has PSNR and SSIM (11x11 window, sigma 1.5) over the full frame and the face (landmark box and 12 %), against the avatar's
@@ -27,8 +27,6 @@ class Evaluate(Command):
     Frames count as held out only if the avatar was made with the same split.
     """
 
-    what: tyro.conf.Positional[Literal["recon"]]
-    """What is measured: recon, the reconstruction of a person."""
     avatar: tyro.conf.Positional[str]
     """The avatar: demo, or an .emo file."""
     video: tyro.conf.Positional[Path]

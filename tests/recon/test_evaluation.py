@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from emohead.channels import RIG_INDEX
-from emohead.commands.evaluate import Evaluate, seen_in_training
+from emohead.commands.evaluate import EvaluateRecon, seen_in_training
 from emohead.errors import InputError
 from emohead.types import HeadMotion
 from recon.contact_sheet import to_bytes
@@ -130,17 +130,17 @@ def test_the_command_refuses_bad_targets_before_it_works(tmp_path):
     file = tmp_path / "file"
     file.write_text("")
     with pytest.raises(InputError, match="is a file"):
-        Evaluate(what="recon", avatar="demo", video=file, sheets=file).run()
+        EvaluateRecon(avatar="demo", video=file, sheets=file).run()
     with pytest.raises(InputError, match="does not exist"):
-        Evaluate(what="recon", avatar="demo", video=file, json=tmp_path / "no" / "x.json").run()
+        EvaluateRecon(avatar="demo", video=file, json=tmp_path / "no" / "x.json").run()
     with pytest.raises(InputError):
-        Evaluate(what="recon", avatar="demo", video=file).run()
+        EvaluateRecon(avatar="demo", video=file).run()
 
 
 def test_a_split_longer_than_the_clip_is_refused_before_the_clip_is_read():
     clip = shared_data("videos/single_face.mp4")
     with pytest.raises(InputError, match="--split flashavatar500 holds out 500"):
-        Evaluate(what="recon", avatar="demo", video=clip, split="flashavatar500").run()
+        EvaluateRecon(avatar="demo", video=clip, split="flashavatar500").run()
 
 
 def test_frames_that_trained_are_not_called_held_out(footage, tmp_path):
