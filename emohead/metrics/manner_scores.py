@@ -18,12 +18,13 @@ SILENCE = 6.0
 """Seconds of silence in which the mouth is watched."""
 
 
-def prompt_scores(voice: Voice, build: Build, *, fps: float = 25.0, seconds: float = 4.0) -> Scores:
-    """Requested against obtained intensity of each of `obedience.OPEN_CHOICE`, one audio, one seed: slope, Spearman, leakage.
+def prompt_scores(voice: Voice, build: Build, *, units: Sequence[str] = OPEN_CHOICE, fps: float = 25.0, seconds: float = 4.0) -> Scores:
+    """Requested against obtained intensity of some action units, one audio, one seed: slope, Spearman, leakage.
 
     Args:
         voice: what is said; its first `seconds` are used.
         build: makes the generator.
+        units: FACS codes; by default those that the mouth does not need.
         fps: frames per second.
         seconds: length spoken.
     """
@@ -31,7 +32,7 @@ def prompt_scores(voice: Voice, build: Build, *, fps: float = 25.0, seconds: flo
     engine, n_frames = build([Voice(audio, voice.speech)]), max(1, round(audio.duration * fps))
     found = {
         unit: measure_obedience(lambda prompt: engine(audio, voice.speech, prompt=prompt, fps=fps), unit, n_frames=n_frames, fps=fps)
-        for unit in OPEN_CHOICE
+        for unit in units
     }
     scores: Scores = {}
     for unit, one in found.items():

@@ -7,6 +7,7 @@ from emohead.data.measuring_speech import FilmedClip, Utterance
 from emohead.head.generic import load_generic
 from emohead.metrics.manner_scores import manner_scores, prompt_scores, variety_scores
 from emohead.metrics.motion_table import Results
+from emohead.metrics.obedience import OPEN_CHOICE
 from emohead.metrics.speech_scores import Hear, Prompt, Scores, closure_scores, filmed_scores
 from emohead.metrics.truth_scores import TruthClip, clip_of_teacher, truth_scores
 from emohead.motion.baselines import Voice
@@ -31,7 +32,14 @@ class Sources:
 
 
 def measure(
-    names: Sequence[str], sources: Sources, net: PhoneNet, moods: Mapping[str, Prompt], *, takes: int, progress: Progress
+    names: Sequence[str],
+    sources: Sources,
+    net: PhoneNet,
+    moods: Mapping[str, Prompt],
+    *,
+    takes: int,
+    progress: Progress,
+    units: Sequence[str] = OPEN_CHOICE,
 ) -> Results:
     """The figures of the named generators by source.
 
@@ -42,6 +50,7 @@ def measure(
         moods: prompts by name, for lips under emotion and for the teacher.
         takes: of one recording, for the diversity.
         progress: told the share done.
+        units: action units whose obedience is measured.
 
     Raises:
         InputError: an unknown generator.
@@ -59,7 +68,7 @@ def measure(
             **{source: _job(closure_scores, items, build, head, hear, moods) for source, items in sources.utterances.items()},
             **{source: _job(filmed_scores, clips, build, head, hear) for source, clips in sources.films.items()},
             **{source: _job(truth_scores, clips, build, head, hear) for source, clips in truths.items()},
-            "prompt": _job(prompt_scores, free[0], build),
+            "prompt": _job(prompt_scores, free[0], build, units=units),
             "variety": _job(variety_scores, free, build, takes=takes),
             "manner": _job(manner_scores, free, build, hear),
         }
