@@ -46,7 +46,11 @@ def read_arkit_csv(path: str | Path, *, fps: float | None = None) -> HeadMotion:
     Raises:
         InputError: missing columns, cells that are not numbers, coefficients far outside 0..1, time codes that do not tell the rate.
     """
-    rows = read_rows(path)
+    return motion_of_rows(path, read_rows(path), fps=fps)
+
+
+def motion_of_rows(path: str | Path, rows: list[list[str]], *, fps: float | None = None) -> HeadMotion:
+    """As `read_arkit_csv`, of rows that were read from `path` (the header first)."""
     shapes = numbers(path, rows, SHAPE_COLUMNS)
     wild = np.argwhere((shapes < -0.5) | (shapes > 1.5))
     if len(wild):

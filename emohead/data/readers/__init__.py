@@ -1,0 +1,1 @@
+"""Readers of corpora of motion and of video, one file per format."""
