@@ -10,7 +10,7 @@ import av
 import numpy as np
 
 from emohead.channels import RIG_NAMES
-from emohead.export.arkit_csv import COLUMNS
+from emohead.export.arkit_csv import ANGLE_COLUMNS, COLUMNS
 from tests.tiny import write_voice
 
 
@@ -60,7 +60,8 @@ def live_link_csv(path: Path, codes: Sequence[str], times: Sequence[float], *, f
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [",".join(COLUMNS)]
     for row, (code, time) in enumerate(zip(codes, times, strict=True)):
-        cells = [scale * opening(time) if name == "JawOpen" else 0.2 * opening(time) if name == "HeadYaw" else 0.05 for name in COLUMNS[2:]]
+        values = {name: 0.0 if name in ANGLE_COLUMNS else 0.05 for name in COLUMNS[2:]}
+        cells = list((values | {"JawOpen": scale * opening(time), "HeadYaw": 0.2 * opening(time)}).values())
         lines.append(f"{code},0" + "," * len(cells) if row in faceless else ",".join([code, "61", *(f"{cell:.8f}" for cell in cells)]))
     path.write_text("\n".join(lines) + "\n")
     return path
