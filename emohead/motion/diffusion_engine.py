@@ -57,6 +57,7 @@ class DiffusionEngine:
         emotion: Float[Tensor, "N E"] | None = None,
         fps: float = 25.0,
         seed: int = 0,
+        given: tuple[Float[Tensor, "T M"], Float[Tensor, "T M"]] | None = None,
     ) -> HeadMotion:
         """The motion of a head that speaks `audio`.
 
@@ -67,6 +68,7 @@ class DiffusionEngine:
             emotion: emotions meant (`data.prompt_plans.EMOTIONS`, 0..1.3) at 25 per second; None for none.
             fps: frames per second of the result, 1..240.
             seed: one seed gives one take.
+            given: motion vectors at 50 fps and 1 where they are given, 0 where they are to be drawn.
 
         Raises:
             InputError: a frame rate, prompt or waveform that cannot be used.
@@ -75,6 +77,9 @@ class DiffusionEngine:
         n_drawn = 2 * math.ceil(n_frames / fps * FPS / 2)
         heard = _heard(audio, speech)
         conditions = self.conditions(speech_features(audio, heard), n_drawn, prompt=prompt, emotion=emotion)
+        if given is not None:
+            wanted, mask = (track[None, :n_drawn] for track in given)
+            conditions = replace(conditions, given=self.model.scale.shrink(wanted) * mask, mask=mask)
         vectors = draw(self.model, conditions, config=self.sampling, seed=seed)
         return self.finished(vectors, speech, n_frames, fps)
 
