@@ -23,7 +23,7 @@ class SplitConfig:
     """Another text, another split."""
 
     def __post_init__(self):
-        if not (0 <= self.validation and 0 <= self.test and self.validation + self.test < 1):
+        if not (self.validation >= 0 and self.test >= 0 and self.validation + self.test < 1):
             raise InputError(f"validation={self.validation:g}, test={self.test:g}: shares from 0 that leave something to train on, please")
 
 
