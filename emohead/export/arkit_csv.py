@@ -1,7 +1,8 @@
 """Live Link Face's table: Timecode, BlendShapeCount, 52 ARKit coefficients, yaw, pitch and roll of the head and both eyes.
 
-Angles are radians with the signs of docs/conventions.md. The head's angles are those against the world (torso and neck together),
-since the format has one rotation only; translation is not part of it.
+Angles are radians. As the app records them, yaw is positive to the subject's right, pitch downwards, and roll with the top of the head to
+the subject's left: yaw and roll have the other sign than in docs/conventions.md. The head's angles are those against the world (torso and
+neck together), since the format has one rotation only; translation is not part of it.
 """
 
 import math
@@ -22,6 +23,9 @@ COLUMNS = ("Timecode", "BlendShapeCount", *SHAPE_COLUMNS, *ANGLE_COLUMNS)
 _COUNT = str(len(SHAPE_COLUMNS) + len(ANGLE_COLUMNS))
 # About +y, then the new x, then the new z: yaw, pitch, roll.
 _EULER_ORDER = "YXZ"
+# From our signs to the app's and back. In recordings EyeLookOutLeft grows as LeftEyeYaw falls and EyeLookDown as the pitch grows; the
+# head's angles go through the same conversion (Unreal Engine's ARKit plug-in, ToBlendShapeMap).
+_SIGNS = np.array([-1.0, 1.0, -1.0])
 
 
 def write_arkit_csv(path: str | Path, motion: HeadMotion) -> None:
@@ -30,8 +34,10 @@ def write_arkit_csv(path: str | Path, motion: HeadMotion) -> None:
         motion.head_rotation.double().cpu().numpy()
     )
     gaze = motion.gaze.double().cpu().numpy()
-    eyes = np.concatenate([gaze, np.zeros((motion.n_frames, 2, 1))], axis=2).reshape(-1, 6)
-    values = np.concatenate([motion.rig.double().cpu().numpy(), head.as_euler(_EULER_ORDER), eyes], axis=1)
+    eyes = np.concatenate([gaze, np.zeros((motion.n_frames, 2, 1))], axis=2)
+    # Adding zero spares tables a minus before zero.
+    angles = np.concatenate([head.as_euler(_EULER_ORDER)[:, None], eyes], axis=1) * _SIGNS + 0.0
+    values = np.concatenate([motion.rig.double().cpu().numpy(), angles.reshape(-1, 9)], axis=1)
     rows = ([timecode(index, motion.fps), _COUNT, *(f"{value:.8g}" for value in row)] for index, row in enumerate(values))
     write_table(path, COLUMNS, rows)
 
@@ -60,6 +66,7 @@ def motion_of_rows(path: str | Path, rows: list[list[str]], *, fps: float | None
     given = [name for name in ANGLE_COLUMNS if name.lower() in present]
     angles = np.zeros((len(shapes), 3, 3))
     angles.reshape(-1, 9)[:, [ANGLE_COLUMNS.index(name) for name in given]] = numbers(path, rows, given)
+    angles *= _SIGNS
     head = Rotation.from_euler(_EULER_ORDER, angles[:, 0]).as_rotvec()
     still = torch.zeros(len(shapes), 3)
     return HeadMotion(

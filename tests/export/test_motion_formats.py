@@ -15,6 +15,7 @@ from emohead.export.base import motion_format
 from emohead.export.motion_npz import read_motion_npz, write_motion_npz
 from emohead.export.openface_csv import read_openface_csv, write_openface_csv
 from emohead.head.action_units import rig_to_au, to_openface
+from emohead.head.gaze import with_gaze
 from emohead.types import AUTrack, HeadMotion
 from tests.contracts.exporter import ExporterContract, lively_motion
 from tests.shared import shared_data
@@ -67,14 +68,28 @@ def test_live_link_face_layout(tmp_path: Path):
     assert all(len(line.split(",")) == 63 for line in lines)
 
 
-def test_head_angles_have_the_documented_signs(tmp_path: Path):
+def test_angles_have_the_signs_of_recordings(tmp_path: Path):
+    """Yaw and roll were once written with our own signs: recordings have EyeLookOutLeft with a negative LeftEyeYaw."""
     still = torch.zeros(30, 3)
     turned = still.clone()
     turned[:, 1] = 0.3  # yaw to the subject's left
-    write_arkit_csv(tmp_path / "a.csv", HeadMotion(25.0, torch.zeros(30, 52), turned, still, still, torch.zeros(30, 2, 2)))
+    gaze = torch.zeros(30, 2, 2)
+    gaze[..., 0], gaze[..., 1] = 0.2, 0.1  # to the subject's left, down
+    motion = with_gaze(HeadMotion(25.0, torch.zeros(30, 52), turned, still, still, torch.zeros(30, 2, 2)), gaze)
+    write_arkit_csv(tmp_path / "a.csv", motion)
     header, row, *_ = (line.split(",") for line in (tmp_path / "a.csv").read_text().splitlines())
-    angles = {name: float(row[header.index(name)]) for name in ("HeadYaw", "HeadPitch", "HeadRoll")}
-    assert angles == pytest.approx({"HeadYaw": 0.3, "HeadPitch": 0.0, "HeadRoll": 0.0}, abs=1e-7)
+    values = {name: float(cell) for name, cell in zip(header[2:], row[2:], strict=True)}
+    assert [values[f"Head{angle}"] for angle in ("Yaw", "Pitch", "Roll")] == pytest.approx([-0.3, 0.0, 0.0], abs=1e-7)
+    assert values["LeftEyeYaw"] == pytest.approx(-0.2) and values["EyeLookOutLeft"] > 0.1 and values["EyeLookInLeft"] == 0.0
+    assert values["LeftEyePitch"] == pytest.approx(0.1) and values["EyeLookDownLeft"] > 0.05
+    tilted = still.clone()
+    tilted[:, 2] = 0.2  # the top of the head to the subject's right
+    write_arkit_csv(tmp_path / "b.csv", HeadMotion(25.0, torch.zeros(30, 52), tilted, still, still, gaze))
+    header, row, *_ = (line.split(",") for line in (tmp_path / "b.csv").read_text().splitlines())
+    assert float(row[header.index("HeadRoll")]) == pytest.approx(-0.2, abs=1e-7)
+    again = read_arkit_csv(tmp_path / "b.csv", fps=25.0)
+    torch.testing.assert_close(again.head_rotation, tilted, atol=1e-6, rtol=0.0)
+    torch.testing.assert_close(again.gaze, gaze, atol=1e-6, rtol=0.0)
 
 
 @pytest.mark.parametrize("fps", [24.0, 25.0, 30000 / 1001, 60.0])

@@ -70,9 +70,9 @@ class ArkitFolder:
         rows = read_rows(path)
         header = {name.lower() for name in rows[0]}
         if "timecode" in header:
-            return motion_clip(
-                self.about, clip, motion_of_rows(path, rows, fps=self.fps), head="headyaw" in header, gaze="lefteyeyaw" in header
-            )
+            motion = motion_of_rows(path, rows, fps=self.fps)
+            head, gaze = bool((motion.head_rotation != 0).any()), bool((motion.gaze != 0).any())
+            return motion_clip(self.about, clip, motion, head=head, gaze=gaze)
         known = tuple(name for name in RIG_NAMES if name.lower() in header or name != "tongueOut")
         values = np.zeros((len(rows) - 1, len(RIG_NAMES)))
         values[:, [RIG_NAMES.index(name) for name in known]] = numbers(path, rows, known)

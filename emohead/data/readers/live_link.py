@@ -92,7 +92,9 @@ class LiveLinkFace:
         film = None if self.fps or clip.video is None else probe(clip.video).fps
         faces = motion_of_rows(clip.motion, [rows[0], *(rows[1 + index] for index in seen)], fps=60.0)
         motion = on_grid(clip.motion, faces, times, seen, film)
-        made = motion_clip(self.about, clip, motion, head="headyaw" in header, gaze="lefteyeyaw" in header)
+        # The app writes zeros where the stream of the head's rotation is turned off.
+        head, gaze = bool((motion.head_rotation != 0).any()), bool((motion.gaze != 0).any())
+        made = motion_clip(self.about, clip, motion, head=head, gaze=gaze)
         n_lost = len(rows) - 1 - len(seen)
         lost = [f"no face in {n_lost} of {len(rows) - 1} rows; filled in from their neighbours"] if n_lost else []
         return replace(made, meta={**made.meta, "notes": [*made.meta["notes"], *lost]})

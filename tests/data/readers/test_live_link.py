@@ -51,7 +51,7 @@ def test_takes(tmp_path):
     read = LIVE_LINK_FACE.read(clips[1])
     assert read.motion.fps == 60.0 and read.audio is not None and read.meta["notes"] == []
     torch.testing.assert_close(read.motion.rig[:, JAW], jaw(150), atol=1e-6, rtol=0.0)
-    assert read.au.pose_weight[0].tolist() == [1.0, 1.0]
+    assert read.au.pose_weight[0].tolist() == [0.0, 1.0]  # the eyes' angles are zero throughout: they were not recorded
     (raw,) = LiveLinkFace(variant="raw").clips(tmp_path)
     torch.testing.assert_close(LIVE_LINK_FACE.read(raw).motion.rig[:, JAW], 0.5 * jaw(150), atol=1e-6, rtol=0.0)
 
@@ -73,7 +73,7 @@ def test_lost_faces_and_dropped_frames(tmp_path):
     assert clip.motion.fps == 60.0 and clip.motion.n_frames == 200
     # A straight line over 67 ms of the curve is .0033 off at most.
     torch.testing.assert_close(clip.motion.rig[:, JAW], expected, atol=3.5e-3, rtol=0.0)
-    torch.testing.assert_close(clip.motion.head_rotation[:, 1], 0.2 * expected, atol=1e-3, rtol=0.0)
+    torch.testing.assert_close(clip.motion.head_rotation[:, 1], -0.2 * expected, atol=1e-3, rtol=0.0)
     assert clip.meta["notes"] == ["no voice beside it", f"no face in {len(faceless)} of {len(kept)} rows; filled in from their neighbours"]
     live_link_csv(path, all_codes, all_times, faceless=range(200))
     with pytest.raises(InputError, match="a face in only 0 of its 200 rows"):
@@ -96,6 +96,15 @@ def test_past_midnight_and_other_rates(tmp_path):
     (clip,) = read_all(LIVE_LINK_FACE, tmp_path)
     assert clip.motion.fps == 30.0
     torch.testing.assert_close(clip.motion.rig[:, JAW], jaw(100, 30.0), atol=1e-6, rtol=0.0)
+
+
+def test_every_second_time_code(tmp_path):
+    """A phone that films 30 frames and counts 60, its clock a little fast, as recordings have it."""
+    every_second = [code.replace(".143", f".{595 - row // 10:03d}") for row, code in enumerate(codes(240)[::2])]
+    live_link_csv(tmp_path / "a_iPhone.csv", every_second, times(120, 30.0))
+    (clip,) = read_all(LIVE_LINK_FACE, tmp_path)
+    assert clip.motion.fps == 30.0 and clip.motion.n_frames == 120
+    torch.testing.assert_close(clip.motion.rig[:, JAW], jaw(120, 30.0), atol=1e-3, rtol=0.0)
 
 
 def test_takes_too_short_to_tell(tmp_path):
