@@ -16,7 +16,7 @@ from emohead.head.base import HeadModel
 from emohead.media import read_audio
 from emohead.motion.align import read_textgrid
 from emohead.motion.rules import style_named
-from emohead.motion.speech_to_motion import speech_to_motion
+from emohead.motion.speech_to_motion import check_engine, speech_to_motion
 from emohead.performance import Performance, Progress
 from emohead.raster import build_rasterizer
 from emohead.rendering import Renderer
@@ -55,6 +55,8 @@ class Request:
     """Frames per second, 1..120."""
     strict: bool = False
     """Refuse words that are not understood instead of taking the nearest meaning."""
+    engine: str = "rules"
+    """What makes the motion, a name of `motion.speech_to_motion.ENGINES`."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ class Pipeline:
         fps: float = 25.0,
         size: int = 512,
         strict: bool = False,
+        engine: str = "rules",
         progress: Progress | None = None,
     ) -> Performance:
         """Let the avatar speak; the options are those of `Request`.
@@ -149,7 +152,7 @@ class Pipeline:
         Raises:
             InputError: anything in the request or the recording that cannot be used.
         """
-        request = Request(emotion, label, tuple(au), transcript, intensity, seed, style, fps, strict)
+        request = Request(emotion, label, tuple(au), transcript, intensity, seed, style, fps, strict, engine)
         return self.perform(plan(audio, request, progress=progress), size=size, progress=progress)
 
     def perform(self, planned: Plan, *, size: int = 512, progress: Progress | None = None) -> Performance:
@@ -180,6 +183,7 @@ def plan(audio: str | Path | Waveform, request: Request | None = None, *, progre
     if not FPS_RANGE[0] <= request.fps <= FPS_RANGE[1]:
         raise InputError(f"fps {request.fps} is out of range; give {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g}")
     style_named(request.style)
+    check_engine(request.engine)
     transcript = read_transcript(request.transcript)
     _tell(progress, 0.0, "reading the recording")
     voice = audio if isinstance(audio, Waveform) else read_audio(audio)
@@ -209,6 +213,7 @@ def animate(planned: Plan) -> HeadMotion:
         fps=request.fps,
         seed=request.seed,
         style=request.style,
+        engine=request.engine,
     )
 
 

@@ -1,12 +1,13 @@
 """The generators of motion by name: voice, phones and prompt in, head motion out. Adding one is one line of `GENERATORS`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from emohead.errors import InputError
 from emohead.motion.baselines import EnergyJaw, OtherVoice, Speech, Voice
 from emohead.motion.closures import CLOSURE_THRESHOLD
+from emohead.motion.diffusion_engine import DiffusionEngine
 from emohead.motion.rules import RuleConfig, with_closure_threshold
 from emohead.types import AUTrack, HeadMotion, Waveform
 
@@ -36,10 +37,12 @@ class Setting:
 
 GENERATORS: dict[str, Callable[[Setting], MotionGenerator]] = {
     "rules": lambda setting: setting.rules(),
+    "diffusion": lambda setting: replace(DiffusionEngine.load(), closure_threshold=setting.closure_threshold),
     "energy": lambda setting: EnergyJaw(),
     "shuffled": lambda setting: OtherVoice(setting.rules(), tuple(setting.voices)),
 }
-"""rules: the rule engine. energy: a jaw that follows loudness. shuffled: the rule engine hearing another recording."""
+"""rules: the rule engine. diffusion: the AU-prompted diffusion that ships. energy: a jaw that follows loudness.
+shuffled: the rule engine hearing another recording."""
 
 
 def build_generator(name: str, setting: Setting) -> MotionGenerator:

@@ -1,12 +1,21 @@
-"""One call from a voice to head motion: recognise or align the phones, then let the rule engine speak them."""
+"""One call from a voice to head motion: recognise or align the phones, then let an engine speak them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from emohead.errors import InputError
 from emohead.motion.align import align_transcript
 from emohead.motion.phone_net import PhoneNet, load_phone_net
-from emohead.motion.rules import RuleConfig, style_named, with_closure_threshold
-from emohead.types import AUTrack, HeadMotion, PhoneSegment, Waveform
+from emohead.motion.rules import RuleConfig, RuleEngine, style_named, with_closure_threshold
+from emohead.types import AUTrack, HeadMotion, PhonePosteriors, PhoneSegment, Waveform
+
+if TYPE_CHECKING:
+    from emohead.motion.diffusion_engine import DiffusionEngine
+
+ENGINES: tuple[str, ...] = ("rules", "diffusion")
+"""What makes motion: by rule, or drawn from the AU-prompted diffusion."""
 
 
 def speech_to_motion(
@@ -17,6 +26,7 @@ def speech_to_motion(
     fps: float = 25.0,
     seed: int = 0,
     style: str | RuleConfig = "default",
+    engine: str = "rules",
     phone_net: PhoneNet | None = None,
 ) -> HeadMotion:
     """The motion of a head that speaks `audio`.
@@ -29,19 +39,58 @@ def speech_to_motion(
         fps: frames per second of the result.
         seed: one seed gives one result.
         style: a name of `rules.STYLES`, or settings.
+        engine: a name of `ENGINES`.
         phone_net: a recogniser already loaded; None loads the one that ships.
 
     Raises:
-        InputError: unusable audio, prompt, style or transcript.
+        InputError: unusable audio, prompt, style, engine or transcript.
         ResourceError: a transcript of words without the aligner (extra `emohead[text]`).
     """
+    check_engine(engine)
     config = style_named(style) if isinstance(style, str) else style
     if isinstance(transcript, str):
         if not transcript.strip():
             raise InputError("the transcript is empty; give the words that are spoken, or leave it out")
-        return config.build()(audio, align_transcript(audio, transcript), prompt=prompt, fps=fps, seed=seed)
-    if transcript is not None:
-        return config.build()(audio, transcript, prompt=prompt, fps=fps, seed=seed)
+        transcript = align_transcript(audio, transcript)
     net = phone_net or load_phone_net()
-    engine = with_closure_threshold(config, net.config.closure_threshold).build()
-    return engine(audio, net.posteriors(audio), prompt=prompt, fps=fps, seed=seed)
+    speech = net.posteriors(audio) if transcript is None else transcript
+    rules = with_closure_threshold(config, net.config.closure_threshold).build()
+    if engine == "rules":
+        return rules(audio, speech, prompt=prompt, fps=fps, seed=seed)
+    return _drawn(rules, audio, speech, prompt, fps, seed)
+
+
+def check_engine(engine: str) -> None:
+    """Refuse an engine that is not there.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if engine not in ENGINES:
+        raise InputError(f"unknown engine {engine!r}; use one of {', '.join(ENGINES)}")
+
+
+def _drawn(
+    rules: RuleEngine,
+    audio: Waveform,
+    speech: PhonePosteriors | Sequence[PhoneSegment],
+    prompt: AUTrack | None,
+    fps: float,
+    seed: int,
+) -> HeadMotion:
+    """By the diffusion; a named style is what the rule engine's performance of the same voice measures to."""
+    from emohead.motion.sampling import FPS
+    from emohead.motion.style import style_of
+    from emohead.motion.vector import to_vectors
+
+    engine = replace(_diffusion(), closure_threshold=rules.config.closure_threshold)
+    if rules.config != with_closure_threshold(RuleConfig(), rules.config.closure_threshold):
+        engine = replace(engine, style=style_of(to_vectors(*rules.parts(audio, speech, fps=FPS, seed=seed)), FPS))
+    return engine(audio, speech, prompt=prompt, fps=fps, seed=seed)
+
+
+@lru_cache(maxsize=1)
+def _diffusion() -> "DiffusionEngine":
+    from emohead.motion.diffusion_engine import DiffusionEngine
+
+    return DiffusionEngine.load()
