@@ -4,7 +4,9 @@ What needs no FLAME model is read: the head's rotation and the jaw's opening. Th
 which is everyone's own to get; the raw videos, tracked, give more (docs/corpora.md).
 """
 
+import tokenize
 import zipfile
+import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -41,6 +43,8 @@ MAX_ARCHIVE_BYTES = 1 << 30
 _COEFFICIENTS, _AUDIO, _DATABASE = "FLAME_coeffs", "audio", "data.mdb"
 _FIELDS = {"exp": None, "pose": 6}
 _KNOWN = ("jawOpen",)
+# What NumPy raises on archives with flipped bytes, in their packed data as in their arrays' headers.
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,8 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
                 raise InputError(f"{path}: unpacks to more than {MAX_ARCHIVE_BYTES >> 30} GB; this is no clip")
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in _FIELDS}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a whole file of FLAME coefficients ({error}); copy or unpack it again") from error
+    except _DAMAGED as error:
+        raise InputError(f"{path}: not a whole file of FLAME coefficients ({type(error).__name__}); copy or unpack it again") from error
     n_frames = len(arrays["pose"]) if arrays["pose"].ndim else 0
     for name, width in _FIELDS.items():
         array = arrays[name]
