@@ -44,7 +44,7 @@ _COEFFICIENTS, _AUDIO, _DATABASE = "FLAME_coeffs", "audio", "data.mdb"
 _FIELDS = {"exp": None, "pose": 6}
 _KNOWN = ("jawOpen",)
 # What NumPy raises on archives with flipped bytes, in their packed data as in their arrays' headers.
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, SyntaxError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
+_DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 
 
 @dataclass(frozen=True)
