@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import wave
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from emohead.archives import DAMAGED_ARRAYS
 from emohead.channels import AU_NAMES
 from emohead.errors import InputError
 from emohead.export.motion_npz import read_motion_npz, write_motion_npz
@@ -108,8 +108,8 @@ def _read_au(path: Path) -> AUTrack:
         with np.load(path, allow_pickle=False) as archive:
             names, fps = archive["au_names"].tolist(), float(archive["fps"])
             arrays = {name: archive[name] for name in _AU_FIELDS}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a whole file of action units ({error}); track the clip again") from error
+    except DAMAGED_ARRAYS as error:
+        raise InputError(f"{path}: not a whole file of action units ({type(error).__name__}); track the clip again") from error
     n_frames = len(arrays["intensity"]) if arrays["intensity"].ndim else 0
     right = all(arrays[name].shape == (n_frames, *shape) and arrays[name].dtype == np.float32 for name, shape in _AU_FIELDS.items())
     if names != list(AU_NAMES) or not right or not 0 < fps <= 1000 or not all(np.isfinite(array).all() for array in arrays.values()):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from emohead.archives import DAMAGED_ARRAYS
 from emohead.channels import RIG_NAMES
 from emohead.errors import InputError
 from emohead.output import whole_file
@@ -57,9 +58,9 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
                 raise InputError(f"{path}: unpacks to more than {MAX_ARCHIVE_BYTES >> 30} GB; this is not a motion file")
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in ("format", "fps", "rig_names", *FIELDS)}
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
-        raise InputError(f"{path}: not a whole .npz file ({error}); copy or write it again") from error
     except KeyError as error:
         raise InputError(f"{path}: {error.args[0]}; this is not an EmoHead motion file") from error
     except ValueError as error:
         raise InputError(f"{path}: holds something other than plain numbers; this is not an EmoHead motion file") from error
+    except DAMAGED_ARRAYS as error:
+        raise InputError(f"{path}: not a whole .npz file ({type(error).__name__}); copy or write it again") from error

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from emohead.archives import DAMAGED_ARRAYS
 from emohead.errors import InputError
 from emohead.head import flame_pickle
 
@@ -137,7 +138,7 @@ def _load_numpy(path: Path) -> dict[str, np.ndarray]:
             with np.load(path, allow_pickle=False) as archive:
                 return {key: archive[key] for key in archive.files}
         return {"array": np.load(path, allow_pickle=False)}
-    except (ValueError, EOFError, OSError, KeyError, zipfile.BadZipFile) as error:
+    except DAMAGED_ARRAYS as error:
         raise InputError(f"{path} is cut short, damaged or holds pickled objects ({error}); write it again as plain arrays") from error
 
 

@@ -11,7 +11,6 @@ import hashlib
 import os
 import tempfile
 import warnings
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from emohead import assets
+from emohead.archives import DAMAGED_ARRAYS
 from emohead.channels import N_RIG, RIG_INDEX
 from emohead.head.flame_file import FlameData, LandmarkEmbedding
 
@@ -125,7 +125,7 @@ def read_cache(path: Path, *, n_vertices: int) -> RigToFlame | None:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in _TENSORS}
             part_names = tuple(str(name) for name in archive["part_names"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except DAMAGED_ARRAYS:
         return None
     if any(arrays[name].shape != shape for name, shape in zip(_TENSORS, shapes, strict=True)):
         return None

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from emohead.channels import AU_INDEX
-from emohead.data.clip_folder import AU_FILE, META_FILE, CorpusClip, read_clip, read_corpus, read_meta, write_clip
+from emohead.data.clip_folder import AU_FILE, META_FILE, MOTION_FILE, CorpusClip, read_clip, read_corpus, read_meta, write_clip
 from emohead.errors import InputError
 from emohead.types import AUTrack, HeadMotion, Waveform
 
@@ -47,3 +47,24 @@ def test_what_is_no_clip_is_refused(tmp_path):
         read_clip(tmp_path / "a")
     (tmp_path / "a" / META_FILE).write_text("[]")
     assert read_meta(tmp_path / "a") is None
+
+
+def test_flipped_bytes_are_refused_in_one_line(tmp_path):
+    """They once ended in zlib.error or a tokenizer's error, depending on where they were."""
+    write_clip(tmp_path / "a", _clip(30))
+    generator = np.random.default_rng(1)
+    refused = 0
+    for turn in range(60):
+        path = tmp_path / "a" / (AU_FILE, MOTION_FILE)[turn % 2]
+        whole = path.read_bytes()
+        damaged = bytearray(whole)
+        for place in generator.integers(len(whole), size=12):
+            damaged[place] = generator.integers(256)
+        path.write_bytes(bytes(damaged))
+        try:
+            read_clip(tmp_path / "a")
+        except InputError as error:
+            assert "\n" not in str(error)
+            refused += 1
+        path.write_bytes(whole)
+    assert refused > 40

@@ -4,15 +4,14 @@ What needs no FLAME model is read: the head's rotation and the jaw's opening. Th
 which is everyone's own to get; the raw videos, tracked, give more (docs/corpora.md).
 """
 
-import tokenize
 import zipfile
-import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import torch
 
+from emohead.archives import DAMAGED_ARRAYS
 from emohead.channels import RIG_INDEX
 from emohead.data.clip_folder import CorpusClip
 from emohead.data.readers.base import (
@@ -43,8 +42,6 @@ MAX_ARCHIVE_BYTES = 1 << 30
 _COEFFICIENTS, _AUDIO, _DATABASE = "FLAME_coeffs", "audio", "data.mdb"
 _FIELDS = {"exp": None, "pose": 6}
 _KNOWN = ("jawOpen",)
-# What NumPy raises on archives with flipped bytes, in their packed data as in their arrays' headers.
-_DAMAGED = (OSError, ValueError, KeyError, EOFError, RuntimeError, SyntaxError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
                 raise InputError(f"{path}: unpacks to more than {MAX_ARCHIVE_BYTES >> 30} GB; this is no clip")
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in _FIELDS}
-    except _DAMAGED as error:
+    except DAMAGED_ARRAYS as error:
         raise InputError(f"{path}: not a whole file of FLAME coefficients ({type(error).__name__}); copy or unpack it again") from error
     n_frames = len(arrays["pose"]) if arrays["pose"].ndim else 0
     for name, width in _FIELDS.items():
