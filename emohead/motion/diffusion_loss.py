@@ -82,8 +82,8 @@ class DiffusionLoss(nn.Module):
         terms["velocity"] = weights.velocity * 0.1 * (change.square() * between).mean() / counted
         terms["lips"] = weights.lips * self._lips(predicted, clean)
         known = batch.labels != UNKNOWN_LABEL
-        read = self.reader(predicted)[known]
-        terms["phone"] = weights.phone * functional.cross_entropy(read, batch.labels[known])
+        if weights.phone > 0 and bool(known.any()):
+            terms["phone"] = weights.phone * functional.cross_entropy(self.reader(predicted)[known], batch.labels[known])
         terms["silence"] = weights.silence * self._restlessness(predicted, batch)
         return torch.stack(list(terms.values())).sum(), terms
 

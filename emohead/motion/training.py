@@ -58,7 +58,7 @@ def train(
     """Train `model` (and what `loss` holds); returns the model with its averaged weights.
 
     Args:
-        model: to be trained; its average is returned.
+        model: to be trained, except what needs no gradient; its average is returned.
         loss: a module of the loss, whose parameters train too and are not averaged.
         step_loss: (model, loss, number) to the loss of batch `number` and its terms; with several processes each takes its own numbers.
         config: settings.
@@ -75,7 +75,7 @@ def train(
         raise ResourceError("training needs the package accelerate, which is not installed; pip install 'emohead[train]'") from error
     accelerator = Accelerator(mixed_precision=config.precision)
     work.mkdir(parents=True, exist_ok=True)
-    parameters = [*model.parameters(), *loss.parameters()]
+    parameters = [parameter for parameter in (*model.parameters(), *loss.parameters()) if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay)
     average = {name: tensor.detach().clone().float() for name, tensor in model.state_dict().items()}
     first = _resume(work, model, loss, optimizer, average)
