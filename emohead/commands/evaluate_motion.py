@@ -1,5 +1,6 @@
 """`emohead evaluate motion`: how well generators move a face, in one table."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -33,7 +34,8 @@ class EvaluateMotion(Command):
     """
 
     generator: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME")] = ()
-    """One to measure, repeatable: rules, energy (a jaw that follows loudness), shuffled (rules hearing another recording). Default: all."""
+    """One to measure, repeatable: rules, diffusion, energy (a jaw that follows loudness), shuffled (rules hearing another recording).
+    Default: all."""
     corpus: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Known motions to compare with: a corpus of emohead track."""
     prompted: bool = False
@@ -77,16 +79,22 @@ class EvaluateMotion(Command):
         return Outcome(table(results))
 
     def _names(self) -> tuple[str, ...]:
-        """The generators asked for."""
+        """The generators asked for, each once; of all, those whose weights are there."""
         from emohead.errors import InputError
-        from emohead.motion.generators import GENERATORS
+        from emohead.motion.generators import GENERATORS, Setting, build_generator
 
-        unknown = [name for name in self.generator if name not in GENERATORS]
-        if unknown:
-            raise InputError(f"unknown generator {unknown[0]!r}; use one of {', '.join(GENERATORS)}")
         if self.limit < 1 or self.takes < 2:
             raise InputError(f"--limit must be at least 1 and --takes at least 2, got {self.limit} and {self.takes}")
-        return self.generator or tuple(GENERATORS)
+        names = []
+        for name in self.generator or GENERATORS:
+            try:
+                build_generator(name, Setting())
+                names.append(name)
+            except InputError as error:
+                if self.generator:
+                    raise
+                warnings.warn(f"{name} is left out: {error}", UserWarning, stacklevel=2)
+        return tuple(dict.fromkeys(names))
 
     def _sources(self, tell: "Progress") -> "Sources":
         """Everything that is measured on."""

@@ -60,14 +60,20 @@ class FilmedClip:
 
     name: str
     audio: Waveform
-    opening: Float[Tensor, " T"]
-    """Gap between the inner lips over the distance of the outer eye corners at `FILM_FPS`; NaN without a face."""
+    points: Float[Tensor, "T 478 2"]
+    """Face landmarks at `FILM_FPS`, pixels; NaN without a face."""
     words: list[PhoneSegment]
     """Where speech is: word or phone times; anything but `pau` counts. Empty where nobody wrote it down."""
     phones: list[PhoneSegment] | None
     """Aligned phones of the sentence, if there is one and it could be aligned."""
     timed: bool
     """Whether the corpus has word times for it."""
+
+    @property
+    def opening(self) -> Float[Tensor, " T"]:
+        """Gap between the inner lips over the distance of the outer eye corners; NaN without a face."""
+        eyes = (self.points[:, EYE_CORNERS[0]] - self.points[:, EYE_CORNERS[1]]).norm(dim=1)
+        return (self.points[:, UPPER_LIP] - self.points[:, LOWER_LIP]).norm(dim=1) / eyes
 
 
 def human_utterances(folder: Path, *, limit: int, cache: Path | None = None) -> list[Utterance]:
@@ -125,7 +131,7 @@ def grid_clips(folder: Path, find_points: FindPoints, *, limit: int, cache: Path
         folder: has .mpg files, with .align files where there are word times.
         find_points: the landmarker.
         limit: clips read.
-        cache: keeps mouths and alignments.
+        cache: keeps landmarks and alignments.
 
     Raises:
         InputError: the folder has none.
@@ -150,7 +156,7 @@ def filmed_clip(path: Path, find_points: FindPoints, *, cache: Path | None = Non
         InputError: no video with sound, or no face in it.
     """
     audio = read_audio(path)
-    return FilmedClip(path.stem, audio, _mouth_opening(path, find_points, cache), [], None, timed=False)
+    return FilmedClip(path.stem, audio, _points(path, find_points, cache), [], None, timed=False)
 
 
 def aligned(audio: Waveform, text: str, *, cache: Path | None = None) -> list[PhoneSegment] | None:
@@ -177,20 +183,18 @@ def evenly(items: list[Any], limit: int) -> list[Any]:
     return [items[index * len(items) // limit] for index in range(limit)] if len(items) > limit else items
 
 
-def _mouth_opening(path: Path, find_points: FindPoints, cache: Path | None) -> Float[Tensor, " T"]:
+def _points(path: Path, find_points: FindPoints, cache: Path | None) -> Float[Tensor, "T 478 2"]:
     stamp = path.stat()
     digest = hashlib.sha256(f"{path.resolve()} {stamp.st_size} {stamp.st_mtime_ns} {FILM_FPS}".encode()).hexdigest()[:24]
-    kept = cache / f"mouth_{digest}.npy" if cache else None
+    kept = cache / f"points_{digest}.npy" if cache else None
     if kept and kept.is_file():
         return torch.from_numpy(np.load(kept, allow_pickle=False))
-    points = find_points(path)
-    eyes = (points[:, EYE_CORNERS[0]] - points[:, EYE_CORNERS[1]]).norm(dim=1)
-    opening = ((points[:, UPPER_LIP] - points[:, LOWER_LIP]).norm(dim=1) / eyes).float()
+    points = find_points(path).float()
     if kept:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(kept) as partial:
-            np.save(partial, opening.numpy())
-    return opening
+            np.save(partial, points.numpy())
+    return points
 
 
 def _grid_words(path: Path) -> tuple[str, list[PhoneSegment]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from emohead.data.measuring_speech import FilmedClip, Utterance
 from emohead.head.generic import load_generic
+from emohead.metrics.judges import MotionJudges, load_judges
 from emohead.metrics.manner_scores import manner_scores, prompt_scores, variety_scores
 from emohead.metrics.motion_table import Results
 from emohead.metrics.obedience import OPEN_CHOICE
@@ -40,6 +41,7 @@ def measure(
     takes: int,
     progress: Progress,
     units: Sequence[str] = OPEN_CHOICE,
+    judges: MotionJudges | None = None,
 ) -> Results:
     """The figures of the named generators by source.
 
@@ -51,11 +53,13 @@ def measure(
         takes: of one recording, for the diversity.
         progress: told the share done.
         units: action units whose obedience is measured.
+        judges: None takes those that ship.
 
     Raises:
         InputError: an unknown generator.
     """
     head, hear, threshold = load_generic(), _remembering(net), net.config.closure_threshold
+    judges = judges or load_judges()
     truths = {**sources.truths, **_teacher(sources, moods, threshold)}
     free = [Voice(audio, hear(audio)) for audio in sources.free]
     results: Results = {}
@@ -66,8 +70,8 @@ def measure(
 
         jobs: dict[str, Callable[[], Scores]] = {
             **{source: _job(closure_scores, items, build, head, hear, moods) for source, items in sources.utterances.items()},
-            **{source: _job(filmed_scores, clips, build, head, hear) for source, clips in sources.films.items()},
-            **{source: _job(truth_scores, clips, build, head, hear) for source, clips in truths.items()},
+            **{source: _job(filmed_scores, clips, build, head, hear, judges) for source, clips in sources.films.items()},
+            **{source: _job(truth_scores, clips, build, head, hear, judges) for source, clips in truths.items()},
             "prompt": _job(prompt_scores, free[0], build, units=units),
             "variety": _job(variety_scores, free, build, takes=takes),
             "manner": _job(manner_scores, free, build, hear),
@@ -80,9 +84,9 @@ def measure(
 
 def _teacher(sources: Sources, moods: Mapping[str, Prompt], threshold: float) -> dict[str, list[TruthClip]]:
     """The rule engine told the phones, in turn neutral and in each mood, as a truth for generators that only hear."""
-    teacher, turns = Setting((), threshold).rules(), [None, *moods.values()]
+    teacher, turns = Setting((), threshold).rules(), ["neutral", *moods]
     told = enumerate(sources.utterances.get("human", []))
-    clips = [clip_of_teacher(item, teacher, turns[index % len(turns)]) for index, item in told]
+    clips = [clip_of_teacher(item, teacher, turns[index % len(turns)], moods) for index, item in told]
     return {"teacher": clips} if clips else {}
 
 

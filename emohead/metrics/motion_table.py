@@ -37,7 +37,7 @@ BLOCKS: tuple[Block, ...] = (
         (
             ("r", "r", 3), ("least r", "r_least", 3), ("lag ms", "lag_ms", 0), ("wrong audio", "r_wrong_audio", 3),
             ("told: r", "told_r", 3), ("least r", "told_r_least", 3), ("lag ms", "told_lag_ms", 0),
-            ("wrong audio", "told_r_wrong_audio", 3),
+            ("wrong audio", "told_r_wrong_audio", 3), ("lip-sync R@1", "sync_retrieval", 3), ("film's", "sync_retrieval_film", 3),
         ),
     ),
     Block(
@@ -45,9 +45,16 @@ BLOCKS: tuple[Block, ...] = (
         "{source}, {clips:.0f} clips: distance from the truth",
         (
             ("LVE mm", "lve_mm", 2), ("MVE mm", "mve_mm", 2), ("FDD mm", "fdd_mm", 3), ("MOD mm", "mod_mm", 2),
-            ("opening r", "opening_r", 3), ("lag ms", "lag_ms", 0), ("Emo-sim", "emotion_similarity", 3),
-            ("lip-sync R@1", "sync_retrieval", 3),
-            ("truth's", "sync_retrieval_true", 3), ("THEval", "theval_mean_score", 3),
+            ("opening r", "opening_r", 3), ("lag ms", "lag_ms", 0), ("THEval", "theval_mean_score", 3),
+        ),
+    ),
+    Block(
+        ("corpus", "teacher"),
+        "{source}: judges ({sync_windows:.0f} windows of speech; Emo-sim beside that with other clips)",
+        (
+            ("lip-sync R@1", "sync_retrieval", 3), ("truth's", "sync_retrieval_true", 3), ("confidence", "sync_confidence", 3),
+            ("truth's", "sync_confidence_true", 3), ("offset ms", "sync_offset_ms", 0), ("Emo-sim", "emotion_similarity", 3),
+            ("others'", "emotion_similarity_others", 3), ("emotion named", "emotion_recognised", 3),
         ),
     ),
     Block(

@@ -14,6 +14,8 @@ from torch import Tensor
 from emohead.data.measuring_speech import FILM_FPS, FilmedClip, Utterance
 from emohead.head.generic import GenericHead
 from emohead.head.measure import lip_gap
+from emohead.metrics.judged import Pair, sync_figures
+from emohead.metrics.judges import MotionJudges, lip_distances, lips_of_mesh
 from emohead.metrics.lip import (
     ClosureScore,
     best_lag,
@@ -73,19 +75,29 @@ def closure_scores(utterances: Sequence[Utterance], build: Build, head: GenericH
     return {**scores, "closures": float(known.labelled), "labiodentals": float(known_touch.labelled)}
 
 
-def filmed_scores(clips: Sequence[FilmedClip], build: Build, head: GenericHead, hear: Hear) -> Scores:
+def filmed_scores(clips: Sequence[FilmedClip], build: Build, head: GenericHead, hear: Hear, judges: MotionJudges) -> Scores:
     """Correlation of generated and filmed mouth opening over speech frames, from the voice alone and with the phones told.
 
-    Means over clips: r at zero lag, least r, best lag (ms, positive = late) and r against every other clip's film ("wrong audio").
+    Means over clips: r at zero lag, least r, best lag (ms, positive = late) and r against every other clip's film ("wrong audio"). The
+    lip-sync expert judges the generated lips and, to know what it is worth, the filmed ones.
     """
     posteriors = [hear(clip.audio) for clip in clips]
     heard = [Voice(clip.audio, speech) for clip, speech in zip(clips, posteriors, strict=True)]
     masks = [_filmed_mask(clip, speech) for clip, speech in zip(clips, posteriors, strict=True)]
-    scores = _against_films(clips, masks, _openings(build(heard), heard, head))
+    faces = _faces(build(heard), heard, head)
+    scores = _against_films(clips, masks, [lip_gap(head, vertices) for vertices in faces])
+    generated, filmed = [lips_of_mesh(head, vertices, FILM_FPS) for vertices in faces], [lip_distances(clip.points) for clip in clips]
+    for lips, suffix in ((generated, ""), (filmed, "_film")):
+        pairs = [
+            Pair(judges.voice(clip.audio), judges.lips(torch.nan_to_num(seen)), mask)
+            for clip, mask, seen in zip(clips, masks, lips, strict=True)
+        ]
+        scores |= sync_figures(pairs, suffix)
     told = [(clip, mask, Voice(clip.audio, clip.phones)) for clip, mask in zip(clips, masks, strict=True) if clip.phones]
     if told:
         voices = [voice for _, _, voice in told]
-        with_phones = _against_films([c for c, _, _ in told], [m for _, m, _ in told], _openings(build(voices), voices, head))
+        gaps = [lip_gap(head, vertices) for vertices in _faces(build(voices), voices, head)]
+        with_phones = _against_films([clip for clip, _, _ in told], [mask for _, mask, _ in told], gaps)
         scores |= {f"told_{name}": value for name, value in with_phones.items()}
     return {**scores, "clips": float(len(clips)), "told_clips": float(len(told))}
 
@@ -109,8 +121,8 @@ def _closures(
     return closed, touched
 
 
-def _openings(engine: MotionGenerator, voices: Sequence[Voice], head: GenericHead) -> list[Tensor]:
-    return [lip_gap(head, face_vertices(head, engine(voice.audio, voice.speech, fps=FILM_FPS))) for voice in voices]
+def _faces(engine: MotionGenerator, voices: Sequence[Voice], head: GenericHead) -> list[Tensor]:
+    return [face_vertices(head, engine(voice.audio, voice.speech, fps=FILM_FPS)) for voice in voices]
 
 
 def _against_films(clips: Sequence[FilmedClip], masks: Sequence[Tensor], tracks: Sequence[Tensor]) -> Scores:

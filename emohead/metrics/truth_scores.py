@@ -1,7 +1,7 @@
 """Generators against motions that are known: tracked films, a corpus, or the rule engine told the phones."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -15,6 +15,8 @@ from emohead.head.generic import GenericHead
 from emohead.head.measure import lip_gap
 from emohead.metrics import vertices as mesh
 from emohead.metrics.beats import beat_alignment, head_beats, voice_beats
+from emohead.metrics.judged import Pair, emotion_figures, sync_figures
+from emohead.metrics.judges import JUDGE_FPS, MotionJudges, lips_of_mesh
 from emohead.metrics.lip import best_lag, lag_correlation, speech_mask
 from emohead.metrics.motion import blink_rate, jitter
 from emohead.metrics.speech_scores import Build, Hear, Prompt, Scores, spoken_parts
@@ -22,7 +24,7 @@ from emohead.metrics.theval import GeometricScores, closeness, geometric_scores,
 from emohead.metrics.variety import UPPER_REGIONS, group_values, std_ratio
 from emohead.motion.baselines import Voice
 from emohead.motion.generators import MotionGenerator
-from emohead.types import AUTrack, HeadMotion, PhonePosteriors, PhoneSegment, Waveform
+from emohead.types import AUTrack, HeadMotion, PhoneSegment, Waveform
 
 LONGEST = 20.0
 """Seconds of each clip that are used."""
@@ -40,6 +42,8 @@ class TruthClip:
     motion: HeadMotion
     prompt: AUTrack | None = None
     """What generators are asked for beside the voice."""
+    mood: str | None = None
+    """The emotion that this is, by a name of `judges.EMOTIONS`; None if nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -69,15 +73,20 @@ def clip_of_corpus(name: str, clip: CorpusClip, *, prompted: bool) -> TruthClip 
     return TruthClip(name, replace(clip.audio, samples=samples), motion, prompt)
 
 
-def clip_of_teacher(utterance: Utterance, teacher: MotionGenerator, mood: Prompt | None, *, fps: float = 25.0) -> TruthClip:
-    """What the teacher does when it is told the phones and asked for a mood; its seed is not the one that generators get."""
+def clip_of_teacher(
+    utterance: Utterance, teacher: MotionGenerator, mood: str, moods: Mapping[str, Prompt], *, fps: float = 25.0
+) -> TruthClip:
+    """What the teacher does when it is told the phones and asked for a mood of `moods`, or for none by any other name, such as `neutral`.
+
+    Its seed is not the one that generators get.
+    """
     n_frames = max(1, round(utterance.audio.duration * fps))
-    prompt = mood(n_frames, fps) if mood else None
+    prompt = moods[mood](n_frames, fps) if mood in moods else None
     motion = teacher(utterance.audio, utterance.phones, prompt=prompt, fps=fps, seed=TEACHER_SEED)
-    return TruthClip(utterance.name, utterance.audio, motion, prompt)
+    return TruthClip(utterance.name, utterance.audio, motion, prompt, mood)
 
 
-def truth_scores(clips: Sequence[TruthClip], build: Build, head: GenericHead, hear: Hear) -> Scores:
+def truth_scores(clips: Sequence[TruthClip], build: Build, head: GenericHead, hear: Hear, judges: MotionJudges) -> Scores:
     """Mean over clips of every measure that needs a truth; see docs/motion-metrics.md for each.
 
     Args:
@@ -85,23 +94,44 @@ def truth_scores(clips: Sequence[TruthClip], build: Build, head: GenericHead, he
         build: makes the generator.
         head: the generic head.
         hear: the phone recogniser.
+        judges: the lip-sync expert and the emotion encoder.
     """
     voices = [Voice(clip.audio, hear(clip.audio)) for clip in clips]
-    engine, rows, geometry, true_geometry = build(voices), [], [], []
+    engine, rows, made_faces, true_faces = build(voices), [], [], []
     for clip, voice in zip(clips, voices, strict=True):
-        assert isinstance(voice.speech, PhonePosteriors)
-        motion = engine(voice.audio, voice.speech, prompt=clip.prompt, fps=clip.motion.fps)
-        made, true = _face(head, motion), _face(head, clip.motion)
-        spoken = spoken_parts(voice.speech)
+        made = _face(head, engine(voice.audio, voice.speech, prompt=clip.prompt, fps=clip.motion.fps))
+        true, spoken = _face(head, clip.motion), spoken_parts(hear(clip.audio))
         rows.append(_errors(head, made, true) | _agreement(made, true, clip.audio, spoken))
-        geometry.append(geometric_scores(head, made.vertices, made.motion, clip.audio, spoken))
-        true_geometry.append(geometric_scores(head, true.vertices, true.motion, clip.audio, spoken))
-    found, wanted = mean_scores(geometry), mean_scores(true_geometry)
+        for faces, face in ((made_faces, made), (true_faces, true)):
+            geometry = geometric_scores(head, face.vertices, face.motion, clip.audio, spoken)
+            faces.append(_judged(head, judges, face, clip, spoken, geometry))
     scores = {name: _mean([row[name] for row in rows]) for name in rows[0]}
+    found, wanted = (mean_scores([face.geometry for face in faces]) for faces in (made_faces, true_faces))
     for field in fields(GeometricScores):
         value, target = getattr(found, field.name), getattr(wanted, field.name)
         scores |= {f"theval_{field.name}": value, f"theval_{field.name}_score": closeness(value, target)}
+    scores |= sync_figures([face.pair for face in made_faces], "") | sync_figures([face.pair for face in true_faces], "_true")
+    scores |= emotion_figures(
+        [face.emotion for face in made_faces], [face.emotion for face in true_faces], [clip.mood for clip in clips], judges
+    )
     return {**scores, "theval_mean_score": overall(found, wanted), "clips": float(len(clips))}
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A face as the judges and THEval see it."""
+
+    pair: Pair
+    emotion: Float[Tensor, " E"]
+    geometry: GeometricScores
+
+
+def _judged(
+    head: GenericHead, judges: MotionJudges, face: _Face, clip: TruthClip, spoken: list[PhoneSegment], geometry: GeometricScores
+) -> _Judged:
+    voice = judges.voice(clip.audio)
+    lips = judges.lips(lips_of_mesh(head, face.vertices, face.motion.fps))
+    return _Judged(Pair(voice, lips, speech_mask(spoken, len(voice), JUDGE_FPS)), judges.emotion(face.motion), geometry)
 
 
 def _errors(head: GenericHead, made: _Face, true: _Face) -> Scores:

@@ -9,7 +9,7 @@ from emohead.channels import AU_INDEX
 from emohead.data.clip_folder import CorpusClip
 from emohead.data.measuring_speech import FilmedClip, Utterance
 from emohead.head.generic import load_generic
-from emohead.head.measure import lip_gap
+from emohead.metrics.judges import JudgeConfig
 from emohead.metrics.motion_evaluation import Sources, measure
 from emohead.metrics.motion_table import flat, table
 from emohead.metrics.speech_scores import closure_scores, filmed_scores, spoken_parts
@@ -23,6 +23,7 @@ from emohead.types import AUTrack, HeadMotion, PhonePosteriors, PhoneSegment
 from tests.tiny import voice
 
 HEAD, NET, RULES = load_generic(), load_phone_net(), RuleConfig().build()
+JUDGES = JudgeConfig(width=8, embedding=4).build().eval()
 PHONES = [
     PhoneSegment("pau", 0.0, 0.3), PhoneSegment("m", 0.3, 0.4), PhoneSegment("aa", 0.4, 0.8), PhoneSegment("b", 0.8, 0.9),
     PhoneSegment("iy", 0.9, 1.2), PhoneSegment("f", 1.2, 1.35), PhoneSegment("ow", 1.35, 1.6), PhoneSegment("pau", 1.6, 2.0),
@@ -46,14 +47,14 @@ def test_told_closures_are_met_by_rules_and_missed_by_a_jaw():
 
 
 def test_a_film_of_the_generator_itself_correlates_fully():
-    opening = lip_gap(HEAD, face_vertices(HEAD, RULES(UTTERANCE.audio, PHONES)))
-    clips = [FilmedClip(str(shift), UTTERANCE.audio, opening.roll(shift), PHONES, PHONES, True) for shift in (0, 2)]
-    scores = filmed_scores(clips[:1], lambda voices: RULES, HEAD, NET.posteriors)
+    points = HEAD.landmarks(face_vertices(HEAD, RULES(UTTERANCE.audio, PHONES)), "mediapipe478")[..., :2]
+    clips = [FilmedClip(str(shift), UTTERANCE.audio, 800 * points.roll(shift, 0), PHONES, PHONES, True) for shift in (0, 2)]
+    scores = filmed_scores(clips[:1], lambda voices: RULES, HEAD, NET.posteriors, JUDGES)
     # Landmark tracks are smoothed over three frames before they are compared.
     assert scores["told_r"] > 0.95 and scores["told_lag_ms"] == 0.0 and math.isnan(scores["told_r_wrong_audio"])
-    late = filmed_scores(clips[1:], lambda voices: RULES, HEAD, NET.posteriors)
+    late = filmed_scores(clips[1:], lambda voices: RULES, HEAD, NET.posteriors, JUDGES)
     assert late["told_r"] < 0.7 and late["told_lag_ms"] == pytest.approx(-80.0)
-    pair = filmed_scores(clips, lambda voices: RULES, HEAD, NET.posteriors)
+    pair = filmed_scores(clips, lambda voices: RULES, HEAD, NET.posteriors, JUDGES)
     assert pair["told_r_least"] == pytest.approx(late["told_r"]) and pair["clips"] == 2.0
 
 
@@ -66,18 +67,20 @@ def test_speech_is_where_silence_is_unlikely():
 
 def test_a_generator_against_its_own_motion_has_no_error():
     truth = RULES(UTTERANCE.audio, NET.posteriors(UTTERANCE.audio))
-    scores = truth_scores([TruthClip("own", UTTERANCE.audio, truth)], lambda voices: RULES, HEAD, NET.posteriors)
+    scores = truth_scores([TruthClip("own", UTTERANCE.audio, truth)], lambda voices: RULES, HEAD, NET.posteriors, JUDGES)
     for name in ("lve_mm", "lve_rms_mm", "mve_mm", "fdd_mm", "mod_mm", "lag_ms"):
         assert scores[name] == pytest.approx(0.0, abs=1e-4)
+    assert scores["emotion_similarity"] == pytest.approx(1.0, abs=1e-4) and math.isnan(scores["emotion_similarity_others"])
+    assert scores["sync_windows"] == scores["sync_windows_true"] < 8 and math.isnan(scores["sync_retrieval"])
     for name in ("opening_r", "mouth_std_ratio", "head_std_ratio", "jitter_ratio", "theval_mean_score", "theval_lip_dynamics_score"):
         assert scores[name] == pytest.approx(1.0, abs=1e-4)
-    other = truth_scores([TruthClip("own", UTTERANCE.audio, truth)], lambda voices: EnergyJaw(), HEAD, NET.posteriors)
+    other = truth_scores([TruthClip("own", UTTERANCE.audio, truth)], lambda voices: EnergyJaw(), HEAD, NET.posteriors, JUDGES)
     assert other["lve_mm"] > 1.0 and other["fdd_mm"] > 0.0 and other["upper_std_ratio"] < 0.1
 
 
 def test_the_teacher_speaks_with_another_seed():
-    clip = clip_of_teacher(UTTERANCE, RULES, _smiling)
-    assert clip.prompt is not None and clip.motion.n_frames == 50
+    clip = clip_of_teacher(UTTERANCE, RULES, "happy", {"happy": _smiling})
+    assert clip.mood == "happy" and clip.prompt is not None and clip.motion.n_frames == 50
     assert not torch.equal(clip.motion.head_rotation, RULES(UTTERANCE.audio, PHONES, prompt=clip.prompt).head_rotation)
 
 
@@ -95,18 +98,24 @@ def test_clips_of_a_corpus_are_cut_to_their_voice_and_never_give_the_mouth_away(
 
 
 def test_one_table_of_everything():
-    film = FilmedClip("film", UTTERANCE.audio, 0.1 * torch.rand(50, generator=torch.Generator().manual_seed(0)), [], None, False)
-    truth = clip_of_teacher(UTTERANCE, RULES, None)
-    sources = Sources((voice(1.0),), {"human": [UTTERANCE]}, {"films": [film]}, {"corpus": [truth]})
+    film = FilmedClip("film", UTTERANCE.audio, torch.rand(50, 478, 2, generator=torch.Generator().manual_seed(0)), [], None, False)
+    sources = Sources((voice(1.0),), {"human": [UTTERANCE]}, {"films": [film]})
     told: list[float] = []
     results = measure(
-        ("rules", "energy"), sources, NET, {"happy": _smiling}, takes=2, progress=lambda share, text: told.append(share), units=("AU4",)
+        ("rules", "energy"),
+        sources,
+        NET,
+        {"happy": _smiling},
+        takes=2,
+        progress=lambda share, text: told.append(share),
+        units=("AU4",),
+        judges=JUDGES,
     )
-    assert set(results) == {"human", "films", "corpus", "teacher", "prompt", "variety", "manner"}
+    assert set(results) == {"human", "films", "teacher", "prompt", "variety", "manner"}
     assert told == sorted(told) and told[0] >= 0.0 and told[-1] < 1.0
     text = table(results)
     for name in ("rules", "energy"):
-        assert text.count(f"| {name} ") == 9
+        assert text.count(f"| {name} ") == 8
     assert "human, 2 p b m and 1 f v" in text and "nan" not in text
     figures = flat(results)
     assert figures["human_rules_told_closure_recall"] == 1.0 and figures["films_rules_r_wrong_audio"] is None
