@@ -12,6 +12,7 @@ from torch import Tensor
 
 from emohead.errors import InputError
 from emohead.motion.features.mel import MelConfig
+from emohead.motion.features.phones import PhonesConfig
 from emohead.motion.features.pretrained import HubertConfig, Wav2Vec2Config, WavLMConfig
 from emohead.types import Waveform
 
@@ -35,9 +36,9 @@ class SpeechEncoder(Protocol):
         ...
 
 
-EncoderConfig = MelConfig | HubertConfig | Wav2Vec2Config | WavLMConfig
+EncoderConfig = MelConfig | PhonesConfig | HubertConfig | Wav2Vec2Config | WavLMConfig
 """Every encoder config there is; its `name` tells which."""
-_CONFIGS = {config.name: config for config in (MelConfig, HubertConfig, Wav2Vec2Config, WavLMConfig)}
+_CONFIGS = {config.name: config for config in (MelConfig, PhonesConfig, HubertConfig, Wav2Vec2Config, WavLMConfig)}
 ENCODER_NAMES = tuple(_CONFIGS)
 
 

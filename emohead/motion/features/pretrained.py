@@ -4,7 +4,6 @@ Weights are read from safetensors only. Frames lie where the protocol has them: 
 frame's step, half of which is put before the first sample as silence, so that frame `t` is centred at `(t + 0.5) / fps` seconds.
 """
 
-import hashlib
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +17,7 @@ from torch.nn import functional
 
 from emohead.data.resampling import resampled
 from emohead.errors import InputError, ResourceError
+from emohead.motion.features.weights import weights_checksum
 from emohead.types import Waveform
 
 SAMPLE_RATE = 16_000
@@ -100,12 +100,8 @@ class PretrainedEncoder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Sixteen hexadecimal digits of the SHA-256 of the weights: the same for the same model under another name."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.model.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        """Checksum of the model: the same for the same weights under another name."""
+        return weights_checksum(self.model)
 
     @torch.no_grad()
     def __call__(self, audio: Waveform) -> Float[Tensor, "T D"]:

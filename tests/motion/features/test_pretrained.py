@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from emohead.errors import InputError, ResourceError
-from emohead.motion.features.base import ENCODER_NAMES, encoder_named, encoder_of, encoder_record
+from emohead.motion.features.base import ENCODER_NAMES, check_features, encoder_named, encoder_of, encoder_record
+from emohead.motion.features.phone_bottleneck import N_FEATURES
 from emohead.motion.features.pretrained import HubertConfig, PretrainedConfig, Wav2Vec2Config, WavLMConfig, window_starts
 from emohead.types import Waveform
 
@@ -184,7 +185,7 @@ def test_encoders_by_name():
     assert [encoder_named(name).name for name in ENCODER_NAMES] == list(ENCODER_NAMES)
     assert encoder_named("mel", {"n_bands": 40}).build().dim == 40
     for name, settings, expected in (
-        ("hubrt", {}, "there are mel, hubert, wav2vec2, wavlm"),
+        ("hubrt", {}, "there are mel, phones, hubert, wav2vec2, wavlm"),
         ("hubert", {"layers": 3}, "has no setting 'layers'"),
         ("hubert", {"layer": "six"}, "layer is 'six'"),
         ("mel", {"n_bands": True}, "n_bands is True; it must be int"),
@@ -205,5 +206,11 @@ def test_a_checkpoint_gets_its_encoder_back(tmp_path, models):
         encoder_of(record, trained="net.safetensors", source=str(other))
     with pytest.raises(InputError, match="does not say what speech features"):
         encoder_of({}, trained="net.safetensors")
+    phones = encoder_named("phones")
+    stored = encoder_record(phones.build(), phones)
+    assert (stored["fps"], stored["dim"]) == (100.0, N_FEATURES) and len(stored["weights"]) == 16
+    assert encoder_of(stored, trained="net.safetensors")(noise(0.3)).shape == (30, N_FEATURES)
+    with pytest.raises(InputError, match=r"trained on phones features .* given mel features"):
+        check_features(stored, encoder_record(encoder_named("mel").build(), encoder_named("mel")), trained="net.safetensors")
     mel = encoder_named("mel")
     assert encoder_of(encoder_record(mel.build(), mel), trained="net.safetensors").dim == 80
