@@ -89,9 +89,9 @@ def act(speech: list[tuple[PhoneCorpus, float]], n_clips: int, seed: int, kept: 
             if (number + 1) % 100 == 0:
                 print(f"{kept.name}: {number + 1} of {n_clips}", flush=True)
         kept.parent.mkdir(parents=True, exist_ok=True)
-        names = ("mel", "lips", "face", "emotion", "gain")
-        columns = {name: torch.stack([row[index] for row in rows]).numpy() for index, name in enumerate(names)}
-        np.savez(kept, **{name: value.astype(np.float16) if value.ndim == 3 else value for name, value in columns.items()})
+        mel_rows, lips, face, emotion, gain = (torch.stack([row[column] for row in rows]) for column in range(5))
+        half = {name: value.half().numpy() for name, value in (("mel", mel_rows), ("lips", lips), ("face", face))}
+        np.savez(kept, mel=half["mel"], lips=half["lips"], face=half["face"], emotion=emotion.numpy(), gain=gain.numpy())
     with np.load(kept, allow_pickle=False) as archive:
         tensors = {name: torch.from_numpy(archive[name]) for name in archive.files}
     return Clips(

@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from emohead.channels import RIG_INDEX
+from emohead.assets import find
+from emohead.channels import AU_INDEX, RIG_INDEX
 from emohead.errors import InputError
 from emohead.head.generic import load_generic
+from emohead.media import read_audio
 from emohead.metrics.judged import Pair, emotion_similarity, sync_score
-from emohead.metrics.judges import JudgeConfig, face_values, lip_distances, lips_of_motion, load_judges, save_judges
-from emohead.types import HeadMotion
+from emohead.metrics.judges import EMOTIONS, JudgeConfig, face_values, lip_distances, lips_of_motion, load_judges, save_judges
+from emohead.motion.phone_net import load_phone_net
+from emohead.motion.rules import RuleConfig
+from emohead.types import AUTrack, HeadMotion
 from tests.tiny import voice
 
 HEAD = load_generic()
@@ -82,3 +86,20 @@ def test_the_file_keeps_the_judges(tmp_path: Path):
 
 def test_cosine():
     assert emotion_similarity(torch.tensor([1.0, 0.0]), torch.tensor([1.0, 1.0])) == pytest.approx(1 / math.sqrt(2))
+
+
+def test_the_judges_that_ship_know_lips_and_emotions():
+    audio, judges, net = read_audio(find("sample_speech.wav")), load_judges(), load_phone_net()
+    n_frames = round(audio.duration * 25)
+    prompt = AUTrack.neutral(n_frames, 25.0)
+    for name, value in (("AU12L", 0.8), ("AU12R", 0.8), ("AU6L", 0.7), ("AU6R", 0.7)):
+        prompt.intensity[:, AU_INDEX[name]], prompt.weight[:, AU_INDEX[name]] = value, 1.0
+    motion = RuleConfig().build()(audio, net.posteriors(audio), prompt=prompt)
+    lips, voiced = lips_of_motion(HEAD, motion), judges.voice(audio)
+    spoken = torch.ones(len(voiced), dtype=torch.bool)
+    in_step = sync_score([Pair(voiced, judges.lips(lips), spoken)])
+    late = sync_score([Pair(voiced, judges.lips(lips.roll(5, 0)), spoken)])
+    assert abs(in_step.offset_ms) <= 40 and abs(late.offset_ms - 200) <= 40
+    assert in_step.retrieval > late.retrieval and in_step.confidence > 0.2
+    said = EMOTIONS[int(judges.emotion_log_odds(judges.emotion(motion)[None])[0].argmax())]
+    assert said == "happy"
