@@ -35,7 +35,7 @@ def test_a_corpus_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (["--takes", "1"], "--takes at least 2"),
         (["--limit", "0"], "--limit must be at least 1"),
         (["--corpus", "empty"], "no clip with a voice"),
-        (["--speech", "empty"], "none of human/, emodb/ and grid/"),
+        (["--speech", "empty"], "none of human/, aligned/, emodb/ and grid/"),
         (["--film", "no.mp4"], "no.mp4"),
         (["--json", "no/such.json"], "output folder no does not exist"),
     ],

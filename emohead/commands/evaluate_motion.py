@@ -41,7 +41,7 @@ class EvaluateMotion(Command):
     prompted: bool = False
     """Ask the generators for the brows, eyes, nose and cheeks of the corpus; without it they only hear."""
     speech: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """Recorded speech: a folder with any of human/ (transcripts.tsv), emodb/ (.lablaut) and grid/ (.mpg, .align)."""
+    """Recorded speech: a folder with any of human/ (transcripts.tsv), aligned/ (.TextGrid), emodb/ (.lablaut), grid/ (.mpg, .align)."""
     film: Annotated[tyro.conf.UseAppendAction[tuple[Path, ...]], tyro.conf.arg(metavar="VIDEO")] = ()
     """A filmed talker with sound, repeatable. Films need the face landmark model (emohead assets fetch)."""
     limit: int = 24
@@ -116,12 +116,14 @@ class EvaluateMotion(Command):
 
 def _utterances(folder: Path, limit: int, cache: Path, tell: "Progress") -> "dict[str, list[Utterance]]":
     """The transcribed and the hand-labelled recordings that are there."""
-    from emohead.data.measuring_speech import emodb_utterances, human_utterances
+    from emohead.data.measuring_speech import emodb_utterances, human_utterances, textgrid_utterances
 
     found = {}
     if (folder / "human").is_dir():
         tell(0.02, "aligning human/")
         found["human"] = human_utterances(folder / "human", limit=limit, cache=cache)
+    if (folder / "aligned").is_dir():
+        found["aligned"] = textgrid_utterances(folder / "aligned", limit=limit)
     if (folder / "emodb").is_dir():
         found["emodb"] = emodb_utterances(folder / "emodb", limit=limit)
     return found
@@ -143,7 +145,9 @@ def _check_found(folder: Path | None, utterances: "dict[str, list[Utterance]]", 
     from emohead.errors import InputError
 
     if folder and not utterances and not films:
-        raise InputError(f"--speech {folder}: none of human/, emodb/ and grid/ is there; docs/motion-metrics.md says what they hold")
+        raise InputError(
+            f"--speech {folder}: none of human/, aligned/, emodb/ and grid/ is there; docs/motion-metrics.md says what they hold"
+        )
 
 
 def _corpus_clips(folder: Path, limit: int, prompted: bool) -> "list[TruthClip]":

@@ -1,7 +1,8 @@
 """Readers of recordings to measure motion against: transcribed speech, hand-labelled speech, filmed talkers.
 
-The layout is that of three public corpora side by side: `human/` (speechocean762: transcripts.tsv with columns file, split, text), `emodb/`
-(Emo-DB: .flac beside .lablaut) and `grid/` (GRID: .mpg, with .align where there are word times). None of them ships.
+The layout is that of public corpora side by side: `human/` (speechocean762: transcripts.tsv with columns file, split, text), `aligned/`
+(recordings beside .TextGrid), `emodb/` (Emo-DB: .flac beside .lablaut) and `grid/` (GRID: .mpg, with .align where there are word times).
+None of them ships.
 """
 
 import csv
@@ -18,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from emohead.data.alignments import read_lablaut, read_lablaut_closures
+from emohead.data.alignments import read_lablaut, read_lablaut_closures, read_textgrid
 from emohead.errors import InputError
 from emohead.media import read_audio
 from emohead.motion.align import align_transcript
@@ -122,6 +123,29 @@ def emodb_utterances(folder: Path, *, limit: int) -> list[Utterance]:
         closures = [PhoneSegment(closure.phone, closure.start, closure.release) for closure in read_lablaut_closures(path)]
         found.append(Utterance(path.stem, read_audio(path.with_suffix(".flac")), phones, spoken + closures))
     return found
+
+
+def textgrid_utterances(folder: Path, *, limit: int) -> list[Utterance]:
+    """Evenly spread recordings with a TextGrid beside them that has a tier of phones; those without one are left out with a warning.
+
+    Raises:
+        InputError: the folder has none.
+    """
+    found, paths = [], sorted(folder.glob("*.TextGrid"))
+    for path in paths:
+        audio = next((path.with_suffix(ending) for ending in (".wav", ".flac") if path.with_suffix(ending).is_file()), None)
+        try:
+            phones = read_textgrid(path) if audio else []
+        except InputError:
+            phones = []
+        if audio and phones:
+            found.append((path.stem, audio, phones))
+    if not found:
+        raise InputError(f"{folder}: no .TextGrid with a tier of phones and a .wav or .flac beside it")
+    if len(found) < len(paths):
+        text = f"{len(paths) - len(found)} of {len(paths)} TextGrids of {folder} have no phones or no recording and are left out"
+        warnings.warn(text, UserWarning, stacklevel=2)
+    return [Utterance(name, read_audio(audio), phones, phones) for name, audio, phones in evenly(found, limit)]
 
 
 def grid_clips(folder: Path, find_points: FindPoints, *, limit: int, cache: Path | None = None) -> list[FilmedClip]:

@@ -25,7 +25,7 @@ class Sources:
     free: tuple[Waveform, ...]
     """Recordings for variety, obedience and manner, at least one."""
     utterances: Mapping[str, list[Utterance]] = field(default_factory=dict)
-    """Recordings with labelled phones: human, emodb."""
+    """Recordings with labelled phones: human, aligned, emodb."""
     films: Mapping[str, list[FilmedClip]] = field(default_factory=dict)
     """Filmed talkers: grid_timed, grid_untimed, films."""
     truths: Mapping[str, list[TruthClip]] = field(default_factory=dict)

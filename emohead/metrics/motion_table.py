@@ -23,7 +23,7 @@ class Block:
 
 BLOCKS: tuple[Block, ...] = (
     Block(
-        ("human", "emodb"),
+        ("human", "aligned", "emodb"),
         "{source}, {closures:.0f} p b m and {labiodentals:.0f} f v: share of labelled closures that are seen",
         (
             ("p b m", "closure_recall", 3), ("precision", "closure_precision", 3), ("f v", "labiodental_recall", 3),

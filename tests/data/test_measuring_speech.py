@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from emohead.assets import find
-from emohead.data.measuring_speech import aligned, emodb_utterances, evenly, filmed_clip, grid_clips, human_utterances
+from emohead.data.measuring_speech import aligned, emodb_utterances, evenly, filmed_clip, grid_clips, human_utterances, textgrid_utterances
 from emohead.errors import InputError
 from emohead.media import read_audio
 from tests.shared import shared_data
@@ -49,10 +49,16 @@ def test_human_recordings_of_the_test_split(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "read", [lambda f: human_utterances(f, limit=3), lambda f: emodb_utterances(f, limit=3), lambda f: grid_clips(f, _points, limit=3)]
+    "read",
+    [
+        lambda folder: human_utterances(folder, limit=3),
+        lambda folder: emodb_utterances(folder, limit=3),
+        lambda folder: textgrid_utterances(folder, limit=3),
+        lambda folder: grid_clips(folder, _points, limit=3),
+    ],
 )
 def test_empty_folders_say_what_they_lack(tmp_path: Path, read):
-    with pytest.raises(InputError, match=r"transcripts\.tsv|\.lablaut|\.mpg"):
+    with pytest.raises(InputError, match=r"transcripts\.tsv|\.lablaut|\.mpg|\.TextGrid"):
         read(tmp_path)
 
 
@@ -84,3 +90,15 @@ def test_hand_labels_are_scored_from_start_to_release():
     for item in found:
         assert not {"p", "b", "m"} & {phone.phone for phone in item.labels[: len(item.phones)]}
         assert all(phone.end > phone.start for phone in item.labels)
+
+
+def test_textgrids_need_phones_and_a_recording(tmp_path: Path):
+    tier = 'class = "IntervalTier"\nname = "{}"\nxmin = 0\nxmax = 1\nintervals: size = 1\nintervals [1]:\nxmin = 0\nxmax = 1\ntext = "m"\n'
+    start = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0\nxmax = 1\ntiers? <exists>\nsize = 1\nitem []:\nitem [1]:\n'
+    for name, tier_name, recorded in (("a", "phones", True), ("b", "words", True), ("c", "phones", False)):
+        (tmp_path / f"{name}.TextGrid").write_text(start + tier.format(tier_name))
+        if recorded:
+            shutil.copy(find("sample_speech.wav"), tmp_path / f"{name}.wav")
+    with pytest.warns(UserWarning, match="2 of 3 TextGrids"):
+        found = textgrid_utterances(tmp_path, limit=5)
+    assert [item.name for item in found] == ["a"] and found[0].phones[0].phone == "m"
