@@ -18,18 +18,17 @@ SILENCE = 6.0
 """Seconds of silence in which the mouth is watched."""
 
 
-def prompt_scores(voice: Voice, build: Build, *, units: Sequence[str] = OPEN_CHOICE, fps: float = 25.0, seconds: float = 4.0) -> Scores:
+def prompt_scores(voice: Voice, build: Build, *, units: Sequence[str] = OPEN_CHOICE, fps: float = 25.0) -> Scores:
     """Requested against obtained intensity of some action units, one audio, one seed: slope, Spearman, leakage.
 
     Args:
-        voice: what is said; its first `seconds` are used.
+        voice: what is said; a few seconds are enough.
         build: makes the generator.
         units: FACS codes; by default those that the mouth does not need.
         fps: frames per second.
-        seconds: length spoken.
     """
-    audio = Waveform(voice.audio.samples[: round(seconds * voice.audio.sample_rate)], voice.audio.sample_rate)
-    engine, n_frames = build([Voice(audio, voice.speech)]), max(1, round(audio.duration * fps))
+    audio, engine = voice.audio, build([voice])
+    n_frames = max(1, round(audio.duration * fps))
     found = {
         unit: measure_obedience(lambda prompt: engine(audio, voice.speech, prompt=prompt, fps=fps), unit, n_frames=n_frames, fps=fps)
         for unit in units
@@ -63,9 +62,9 @@ def variety_scores(voices: Sequence[Voice], build: Build, *, takes: int, fps: fl
 def manner_scores(voices: Sequence[Voice], build: Build, hear: Hear, *, fps: float = 25.0) -> Scores:
     """Statistics of free speech, beat alignment, stillness in silence and the generator's own real-time factor."""
     engine, rows, spent = build(voices), [], 0.0
-    for voice in voices:
+    for seed, voice in enumerate(voices):
         start = time.perf_counter()
-        motion = engine(voice.audio, voice.speech, fps=fps)
+        motion = engine(voice.audio, voice.speech, fps=fps, seed=seed)
         spent += time.perf_counter() - start
         found = motion_statistics(motion)
         pitch, yaw, roll = found.head_std_deg

@@ -10,12 +10,15 @@ from emohead.metrics.manner_scores import manner_scores, prompt_scores, variety_
 from emohead.metrics.motion_table import Results
 from emohead.metrics.obedience import OPEN_CHOICE
 from emohead.metrics.speech_scores import Hear, Prompt, Scores, closure_scores, filmed_scores
-from emohead.metrics.truth_scores import TruthClip, clip_of_teacher, truth_scores
+from emohead.metrics.truth_scores import TEACHER_SEED, TruthClip, clip_of_teacher, truth_scores
 from emohead.motion.baselines import Voice
 from emohead.motion.generators import MotionGenerator, Setting, build_generator
 from emohead.motion.phone_net import PhoneNet
 from emohead.performance import Progress
 from emohead.types import PhonePosteriors, Waveform
+
+PROMPTED = 4.0
+"""Seconds spoken while action units are asked for."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,9 @@ def measure(
     judges = judges or load_judges()
     truths = {**sources.truths, **_teacher(sources, moods, threshold)}
     free = [Voice(audio, hear(audio)) for audio in sources.free]
+    first = sources.free[0]
+    short = Waveform(first.samples[: round(PROMPTED * first.sample_rate)], first.sample_rate)
+    asked = Voice(short, hear(short))
     results: Results = {}
     for index, name in enumerate(names):
 
@@ -72,7 +78,7 @@ def measure(
             **{source: _job(closure_scores, items, build, head, hear, moods) for source, items in sources.utterances.items()},
             **{source: _job(filmed_scores, clips, build, head, hear, judges) for source, clips in sources.films.items()},
             **{source: _job(truth_scores, clips, build, head, hear, judges) for source, clips in truths.items()},
-            "prompt": _job(prompt_scores, free[0], build, units=units),
+            "prompt": _job(prompt_scores, asked, build, units=units),
             "variety": _job(variety_scores, free, build, takes=takes),
             "manner": _job(manner_scores, free, build, hear),
         }
@@ -86,7 +92,7 @@ def _teacher(sources: Sources, moods: Mapping[str, Prompt], threshold: float) ->
     """The rule engine told the phones, in turn neutral and in each mood, as a truth for generators that only hear."""
     teacher, turns = Setting((), threshold).rules(), ["neutral", *moods]
     told = enumerate(sources.utterances.get("human", []))
-    clips = [clip_of_teacher(item, teacher, turns[index % len(turns)], moods) for index, item in told]
+    clips = [clip_of_teacher(item, teacher, turns[index % len(turns)], moods, seed=TEACHER_SEED + index) for index, item in told]
     return {"teacher": clips} if clips else {}
 
 

@@ -29,7 +29,7 @@ from emohead.types import AUTrack, HeadMotion, PhoneSegment, Waveform
 LONGEST = 20.0
 """Seconds of each clip that are used."""
 TEACHER_SEED = 1_000_003
-"""Generators get seed 0."""
+"""Of the teacher's first clip; generators get 0, 1, .. so that blinks of short clips do not fall alike."""
 
 
 @dataclass(frozen=True)
@@ -74,15 +74,12 @@ def clip_of_corpus(name: str, clip: CorpusClip, *, prompted: bool) -> TruthClip 
 
 
 def clip_of_teacher(
-    utterance: Utterance, teacher: MotionGenerator, mood: str, moods: Mapping[str, Prompt], *, fps: float = 25.0
+    utterance: Utterance, teacher: MotionGenerator, mood: str, moods: Mapping[str, Prompt], *, seed: int = TEACHER_SEED, fps: float = 25.0
 ) -> TruthClip:
-    """What the teacher does when it is told the phones and asked for a mood of `moods`, or for none by any other name, such as `neutral`.
-
-    Its seed is not the one that generators get.
-    """
+    """What the teacher does when it is told the phones and asked for a mood of `moods`, or for none by another name (`neutral`)."""
     n_frames = max(1, round(utterance.audio.duration * fps))
     prompt = moods[mood](n_frames, fps) if mood in moods else None
-    motion = teacher(utterance.audio, utterance.phones, prompt=prompt, fps=fps, seed=TEACHER_SEED)
+    motion = teacher(utterance.audio, utterance.phones, prompt=prompt, fps=fps, seed=seed)
     return TruthClip(utterance.name, utterance.audio, motion, prompt, mood)
 
 
@@ -98,8 +95,8 @@ def truth_scores(clips: Sequence[TruthClip], build: Build, head: GenericHead, he
     """
     voices = [Voice(clip.audio, hear(clip.audio)) for clip in clips]
     engine, rows, made_faces, true_faces = build(voices), [], [], []
-    for clip, voice in zip(clips, voices, strict=True):
-        made = _face(head, engine(voice.audio, voice.speech, prompt=clip.prompt, fps=clip.motion.fps))
+    for seed, (clip, voice) in enumerate(zip(clips, voices, strict=True)):
+        made = _face(head, engine(voice.audio, voice.speech, prompt=clip.prompt, fps=clip.motion.fps, seed=seed))
         true, spoken = _face(head, clip.motion), spoken_parts(hear(clip.audio))
         rows.append(_errors(head, made, true) | _agreement(made, true, clip.audio, spoken))
         for faces, face in ((made_faces, made), (true_faces, true)):
