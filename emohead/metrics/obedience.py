@@ -78,7 +78,7 @@ def measure_obedience(speak: Callable[[AUTrack], HeadMotion], unit: str, *, n_fr
         prompt = AUTrack.neutral(n_frames, fps)
         for name in names:
             prompt.intensity[:, AU_INDEX[name]], prompt.weight[:, AU_INDEX[name]] = level, 1.0
-        rows.append(_without_blinks(speak(prompt), unit)[min(round(SETTLED * fps), n_frames - 1) :].mean(0))
+        rows.append(_usual(speak(prompt), unit, min(round(SETTLED * fps), n_frames - 1)))
     return obedience(LEVELS, torch.stack(rows), names)
 
 
@@ -110,12 +110,12 @@ def _leaks(levels: Sequence[float], obtained: Tensor, wanted: list[int]) -> Floa
     return (obtained[-1] - obtained[0] - implied).abs()
 
 
-def _without_blinks(motion: HeadMotion, unit: str) -> Float[Tensor, "T A"]:
-    """The shown intensities; eye closure is left out unless it was asked for, as blinks fall where they like."""
-    shown = rig_to_au(motion.rig)
-    if not unit.startswith("AU43"):
-        shown[:, [AU_INDEX["AU43L"], AU_INDEX["AU43R"]]] = 0.0
-    return shown
+def _usual(motion: HeadMotion, unit: str, first: int) -> Float[Tensor, " A"]:
+    """Mean intensities from frame `first` on. Blinks fall where they like: eye closure is a median, or left out."""
+    shown = rig_to_au(motion.rig)[first:]
+    mean, lids = shown.mean(0), [AU_INDEX["AU43L"], AU_INDEX["AU43R"]]
+    mean[lids] = shown[:, lids].median(0).values if unit.startswith("AU43") else 0.0
+    return mean
 
 
 def _ranks(values: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
