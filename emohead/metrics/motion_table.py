@@ -38,6 +38,7 @@ BLOCKS: tuple[Block, ...] = (
             ("r", "r", 3), ("least r", "r_least", 3), ("lag ms", "lag_ms", 0), ("wrong audio", "r_wrong_audio", 3),
             ("told: r", "told_r", 3), ("least r", "told_r_least", 3), ("lag ms", "told_lag_ms", 0),
             ("wrong audio", "told_r_wrong_audio", 3), ("lip-sync R@1", "sync_retrieval", 3), ("film's", "sync_retrieval_film", 3),
+            ("film's offset ms", "sync_offset_ms_film", 0),
         ),
     ),
     Block(
