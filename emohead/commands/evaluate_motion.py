@@ -34,8 +34,8 @@ class EvaluateMotion(Command):
     """
 
     generator: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME")] = ()
-    """One to measure, repeatable: rules, diffusion, energy (a jaw that follows loudness), shuffled (rules hearing another recording).
-    Default: all."""
+    """One to measure, repeatable: rules, diffusion, diffusion:FILE (other weights), energy (a jaw that follows loudness), shuffled
+    (rules hearing another recording). Default: all."""
     corpus: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Known motions to compare with: a corpus of emohead track."""
     prompted: bool = False

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from emohead.data.measuring_speech import FilmedClip, Utterance
 from emohead.head.generic import load_generic
@@ -49,7 +50,7 @@ def measure(
     """The figures of the named generators by source.
 
     Args:
-        names: of `generators.GENERATORS`.
+        names: as `generators.build_generator` takes them.
         sources: what there is.
         net: the phone recogniser that every generator hears through.
         moods: prompts by name, for lips under emotion and for the teacher.
@@ -84,8 +85,14 @@ def measure(
         }
         for step, (source, job) in enumerate(jobs.items()):
             progress((index + step / len(jobs)) / len(names), f"{name}: {source.replace('_', ' ')}")
-            results.setdefault(source, {})[name] = job()
+            results.setdefault(source, {})[_label(name)] = job()
     return results
+
+
+def _label(name: str) -> str:
+    """The name of a generator in the table: of a file of weights its name without folder and suffix."""
+    kind, colon, weights = name.partition(":")
+    return f"{kind}{colon}{Path(weights).stem}" if weights else kind
 
 
 def _teacher(sources: Sources, moods: Mapping[str, Prompt], threshold: float) -> dict[str, list[TruthClip]]:

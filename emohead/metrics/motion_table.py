@@ -110,7 +110,7 @@ def table(results: Results) -> str:
 def flat(results: Results) -> dict[str, float | None]:
     """All figures under keys `source_generator_figure`; None where a figure is not a number."""
     return {
-        f"{source}_{generator}_{name}": value if value == value else None
+        f"{source}_{generator.replace(':', '_')}_{name}": value if value == value else None
         for source, rows in results.items()
         for generator, scores in rows.items()
         for name, value in scores.items()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from emohead.errors import InputError
@@ -29,6 +30,8 @@ class Setting:
     """The recordings that will be asked for."""
     closure_threshold: float = CLOSURE_THRESHOLD
     """The phone recogniser's."""
+    weights: Path | None = None
+    """A file of weights for a generator that learned; None for those that ship."""
 
     def rules(self) -> MotionGenerator:
         """The rule engine in its default style."""
@@ -37,20 +40,25 @@ class Setting:
 
 GENERATORS: dict[str, Callable[[Setting], MotionGenerator]] = {
     "rules": lambda setting: setting.rules(),
-    "diffusion": lambda setting: replace(DiffusionEngine.load(), closure_threshold=setting.closure_threshold),
+    "diffusion": lambda setting: replace(DiffusionEngine.load(setting.weights), closure_threshold=setting.closure_threshold),
     "energy": lambda setting: EnergyJaw(),
     "shuffled": lambda setting: OtherVoice(setting.rules(), tuple(setting.voices)),
 }
 """rules: the rule engine. diffusion: the AU-prompted diffusion that ships. energy: a jaw that follows loudness.
 shuffled: the rule engine hearing another recording."""
+LEARNED: tuple[str, ...] = ("diffusion",)
+"""Those that have weights."""
 
 
 def build_generator(name: str, setting: Setting) -> MotionGenerator:
-    """The generator of that name.
+    """The generator of that name; `diffusion:FILE` is one with weights of your own.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, its weights are not there, or it has none.
     """
-    if name not in GENERATORS:
-        raise InputError(f"unknown generator {name!r}; use one of {', '.join(GENERATORS)}")
-    return GENERATORS[name](setting)
+    kind, _, weights = name.partition(":")
+    if kind not in GENERATORS:
+        raise InputError(f"unknown generator {kind!r}; use one of {', '.join(GENERATORS)}")
+    if weights and kind not in LEARNED:
+        raise InputError(f"generator {name!r}: {kind} has no weights; only {', '.join(LEARNED)} may be followed by a file")
+    return GENERATORS[kind](replace(setting, weights=Path(weights) if weights else setting.weights))

@@ -34,6 +34,10 @@ def test_every_generator_takes_phones_posteriors_and_prompts(name: str):
 def test_unknown_generators_are_named():
     with pytest.raises(InputError, match="unknown generator 'magic'; use one of rules"):
         build_generator("magic", Setting())
+    with pytest.raises(InputError, match="rules has no weights"):
+        build_generator("rules:mine.safetensors", Setting())
+    with pytest.raises(InputError, match=r"mine\.safetensors"):
+        build_generator("diffusion:mine.safetensors", Setting())
 
 
 def test_the_energy_jaw_moves_the_jaw_alone_and_only_in_speech():
