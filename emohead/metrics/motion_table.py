@@ -33,7 +33,7 @@ BLOCKS: tuple[Block, ...] = (
     ),
     Block(
         ("grid_timed", "grid_untimed", "films"),
-        "{source}, {clips:.0f} filmed talkers: correlation with their mouth opening in speech (told: {told_clips:.0f} clips)",
+        "{source}, filmed talkers ({clips:.0f}; told: {told_clips:.0f}): correlation with their mouth opening in speech",
         (
             ("r", "r", 3), ("least r", "r_least", 3), ("lag ms", "lag_ms", 0), ("wrong audio", "r_wrong_audio", 3),
             ("told: r", "told_r", 3), ("least r", "told_r_least", 3), ("lag ms", "told_lag_ms", 0),
@@ -45,8 +45,8 @@ BLOCKS: tuple[Block, ...] = (
         ("corpus", "teacher"),
         "{source}, {clips:.0f} clips: distance from the truth",
         (
-            ("LVE mm", "lve_mm", 2), ("MVE mm", "mve_mm", 2), ("FDD mm", "fdd_mm", 3), ("MOD mm", "mod_mm", 2),
-            ("opening r", "opening_r", 3), ("lag ms", "lag_ms", 0), ("THEval", "theval_mean_score", 3),
+            ("LVE mm", "lve_mm", 2), ("centred", "lve_centred_mm", 2), ("MVE mm", "mve_mm", 2), ("FDD mm", "fdd_mm", 3),
+            ("MOD mm", "mod_mm", 2), ("opening r", "opening_r", 3), ("lag ms", "lag_ms", 0), ("THEval", "theval_mean_score", 3),
         ),
     ),
     Block(

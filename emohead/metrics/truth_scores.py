@@ -136,6 +136,7 @@ def _errors(head: GenericHead, made: _Face, true: _Face) -> Scores:
     return {
         "lve_mm": mesh.lip_vertex_error(made.vertices, true.vertices, lips),
         "lve_rms_mm": mesh.lip_vertex_error(made.vertices, true.vertices, lips, root_mean_square=True),
+        "lve_centred_mm": mesh.lip_vertex_error(mesh.centred(made.vertices), mesh.centred(true.vertices), lips),
         "mve_mm": mesh.mean_vertex_error(made.vertices, true.vertices, face),
         "fdd_mm": mesh.dynamics_deviation(made.vertices, true.vertices, head.neutral, upper),
         "mod_mm": mesh.mouth_opening_difference(made.gap, true.gap),

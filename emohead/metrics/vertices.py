@@ -68,6 +68,11 @@ def lip_vertex_error(
     return MILLIMETRES * float(worst.square().mean().sqrt() if root_mean_square else worst.mean())
 
 
+def centred(vertices: Float[Tensor, "T V 3"]) -> Float[Tensor, "T V 3"]:
+    """Each vertex about its own mean over time: a constant difference of two faces, such as a tracker's, then counts as no error."""
+    return vertices - vertices.mean(0, keepdim=True)
+
+
 def mean_vertex_error(generated: Float[Tensor, "T V 3"], true: Float[Tensor, "U V 3"], region: Int[Tensor, " n"]) -> float:
     """MVE, mm: mean distance over frames and the region's vertices (Stan et al. 2023, FaceDiffuser, section 5.1).
 

@@ -46,7 +46,8 @@ def test_au_std_sees_brows_and_mouth_apart():
     assert au_std(motion, upper_only=True) > 0.005
 
 
-def test_std_ratio_leaves_still_channels_out():
+def test_std_ratio_is_of_all_columns_together():
     true = torch.stack([torch.arange(100) % 2, torch.zeros(100)], 1).float()
     assert std_ratio(0.5 * true, true) == pytest.approx(0.5)
+    assert std_ratio(true.flip(1), true) == pytest.approx(1.0) and std_ratio(torch.zeros(80, 2), true) == 0.0
     assert math.isnan(std_ratio(true, torch.zeros(100, 2)))

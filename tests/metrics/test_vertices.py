@@ -7,6 +7,7 @@ from emohead.channels import RIG_INDEX
 from emohead.errors import InputError
 from emohead.head.generic import load_generic
 from emohead.metrics.vertices import (
+    centred,
     dynamics_deviation,
     face_region,
     face_vertices,
@@ -34,6 +35,13 @@ def test_lip_error_is_the_worst_vertex_of_each_frame():
     moved[1, lips[7], 2] += 0.001
     assert lip_vertex_error(moved, _rest(2), lips) == pytest.approx(2.0, rel=1e-3)
     assert lip_vertex_error(moved, _rest(2), lips, root_mean_square=True) == pytest.approx(5.0**0.5, rel=1e-3)
+
+
+def test_a_constant_difference_is_no_error_of_movement():
+    lips = lip_region(HEAD)
+    moved = _rest(4) + torch.tensor([0.0, 0.002, 0.0])
+    assert lip_vertex_error(moved, _rest(4), lips) == pytest.approx(2.0, rel=1e-3)
+    assert lip_vertex_error(centred(moved), centred(_rest(4)), lips) == pytest.approx(0.0, abs=1e-3)
 
 
 def test_mean_error_is_over_all_vertices_of_the_region():
