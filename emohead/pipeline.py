@@ -1,7 +1,7 @@
 """One call from a voice and a sentence to a talking head: `Pipeline.from_pretrained("demo")("speech.wav", emotion="relieved")`."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ class Request:
     """A sentence: "starts calm, then delighted surprise"."""
     label: str | None = None
     """An emotion kept throughout, with a strength if wanted: `happy` or `happy:0.8`."""
-    au: tuple[str, ...] = ()
+    au: Sequence[str] = ()
     """Action units kept throughout: `AU12=0.6`, or `AU12L=0.6` for one side."""
     transcript: str | Path | Sequence[PhoneSegment] | None = None
     """The spoken words: a .txt file, a .TextGrid file with timed phones, the words themselves, or timed phones."""
@@ -56,7 +56,7 @@ class Request:
     strict: bool = False
     """Refuse words that are not understood instead of taking the nearest meaning."""
     engine: str = "rules"
-    """What makes the motion, a name of `motion.speech_to_motion.ENGINES`."""
+    """What makes the motion: `rules`, `diffusion`, or the file of a diffusion of your own (`emohead train motion`)."""
 
 
 @dataclass(frozen=True)
@@ -125,34 +125,29 @@ class Pipeline:
     def __call__(
         self,
         audio: str | Path | Waveform,
+        request: Request | None = None,
         *,
-        emotion: str | None = None,
-        label: str | None = None,
-        au: Sequence[str] = (),
-        transcript: str | Path | Sequence[PhoneSegment] | None = None,
-        intensity: float = 1.0,
-        seed: int = 0,
-        style: str = "default",
-        fps: float = 25.0,
         size: int = 512,
-        strict: bool = False,
-        engine: str = "rules",
         progress: Progress | None = None,
+        **asked: Any,
     ) -> Performance:
-        """Let the avatar speak; the options are those of `Request`.
+        """Let the avatar speak: `pipe("speech.wav", emotion="tearful, then relieved", seed=0)`.
 
         Args:
             audio: a recording of any common format, or samples.
+            request: how it is to be performed.
             size: side of the square pictures in pixels, even.
             progress: called with the share done and what is going on, here and while the performance is saved.
+            asked: fields of `Request`, in place of or over those of `request`.
 
         Returns:
             The performance; its pictures are drawn when they are asked for.
 
         Raises:
             InputError: anything in the request or the recording that cannot be used.
+            TypeError: an option that `Request` does not have.
         """
-        request = Request(emotion, label, tuple(au), transcript, intensity, seed, style, fps, strict, engine)
+        request = replace(request or Request(), **asked)
         return self.perform(plan(audio, request, progress=progress), size=size, progress=progress)
 
     def perform(self, planned: Plan, *, size: int = 512, progress: Progress | None = None) -> Performance:

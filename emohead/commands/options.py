@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -52,8 +52,8 @@ class SpeechCommand(Command):
     """Refuse words that are not understood instead of taking the nearest meaning."""
     style: str = "default"
     """Manner of moving: default, calm, lively or presenter."""
-    engine: Literal["rules", "diffusion"] = "rules"
-    """What makes the motion: rules, or drawn from the AU-prompted diffusion, a different performance for every seed."""
+    engine: Annotated[str, tyro.conf.arg(metavar="rules|diffusion|FILE")] = "rules"
+    """What makes the motion: rules; diffusion, which draws another performance for every seed; or the file of a diffusion of your own."""
     intensity: float = 1.0
     """Strength of --emotion and --label, 0 to 1.3; 1 is as described."""
     seed: int = 0
@@ -77,7 +77,16 @@ class SpeechCommand(Command):
         if self.transcript is not None and not self.transcript.lower().endswith((".txt", ".textgrid")):
             raise InputError(f"--transcript {self.transcript}: give a .txt file with the words or a .TextGrid file with timed phones")
         return Request(
-            self.emotion, self.label, self.au, self.transcript, self.intensity, self.seed, self.style, self.fps, self.strict, self.engine
+            emotion=self.emotion,
+            label=self.label,
+            au=self.au,
+            transcript=self.transcript,
+            intensity=self.intensity,
+            seed=self.seed,
+            style=self.style,
+            fps=self.fps,
+            strict=self.strict,
+            engine=self.engine,
         )
 
 

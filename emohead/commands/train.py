@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from emohead.data.motion_corpus import MotionCorpus
+    from emohead.motion.training import Report
     from emohead.performance import Progress
 
 
@@ -32,10 +33,14 @@ class TrainMotion(Command):
     """Human recordings with transcripts.tsv (speechocean762's columns); they are aligned here. Without them voices are synthetic."""
     shards: int = 1
     """Shards of synthetic speech, 3.2 hours each."""
-    clips: int = 6000
+    clips: int = 4000
     """Performances of 8 seconds."""
-    steps: int = 8000
-    """Training steps."""
+    steps: int | None = None
+    """Training steps; 5000 by default, 300 with --personalise."""
+    personalise: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Fit the diffusion to one person instead: a folder of tracked clips with sound, from emohead track."""
+    start: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """With --personalise: the weights to start from; by default those that ship."""
     batch: int = 32
     """Clips per step and process."""
     width: int = 192
@@ -58,31 +63,65 @@ class TrainMotion(Command):
 
         check_target(self.out)
         self._check()
+        if self.dry_run:
+            return Outcome(to_json(self._settings()))
         torch.set_num_threads(self.threads)
         with progress_bar() as tell:
             tell(0.0, "loading")
-            from emohead.motion.diffusion_model import save_diffusion
-            from emohead.motion.motion_training import MotionTrainingConfig, default_network, train_motion
-            from emohead.motion.training import TrainingConfig, log_lines
-            from emohead.motion.training_curves import write_curves
+            return self._train(tell) if self.personalise is None else self._personalise(tell)
 
-            config = MotionTrainingConfig(
-                network=_replaced(default_network(), width=self.width),
-                batches=_replaced(MotionTrainingConfig().batches, n_clips=self.batch),
-                training=TrainingConfig(steps=self.steps, seed=self.seed, precision=self.precision),
-            )
-            if self.dry_run:
-                n_weights = sum(weight.numel() for weight in config.network.build().parameters())
-                return Outcome(to_json(self._settings() | {"weights": n_weights}))
-            corpus = self._corpus(tell)
+    def _train(self, tell: "Progress") -> Outcome:
+        from dataclasses import replace
 
-            def report(step: int, means: dict[str, float]) -> None:
-                tell(0.4 + 0.6 * step / self.steps, f"training, step {step} of {self.steps}, loss {means['loss']:.4f}")
-                write_curves(self.work / "curves.png", log_lines(self.work / "run"))
+        from emohead.motion.diffusion_model import save_diffusion
+        from emohead.motion.motion_training import MotionTrainingConfig, default_network, train_motion
+        from emohead.motion.training import TrainingConfig
 
-            model = train_motion(corpus, self.work / "run", config=config, report=report)
-            save_diffusion(model, self.out)
-        return Outcome(f"wrote {self.out}: {self.steps} steps on {corpus.n_clips} performances, {corpus.hours:.1f} h; see {self.work}")
+        config = MotionTrainingConfig(
+            network=replace(default_network(), width=self.width),
+            batches=replace(MotionTrainingConfig().batches, n_clips=self.batch),
+            training=TrainingConfig(steps=self._n_steps, seed=self.seed, precision=self.precision),
+        )
+        corpus = self._corpus(tell)
+        model = train_motion(corpus, self.work / "run", config=config, report=self._reporter(tell, 0.4, self.work / "run"))
+        save_diffusion(model, self.out)
+        return Outcome(f"wrote {self.out}: {self._n_steps} steps on {corpus.n_clips} performances, {corpus.hours:.1f} h; see {self.work}")
+
+    def _personalise(self, tell: "Progress") -> Outcome:
+        from dataclasses import replace
+
+        from emohead.data.clip_folder import read_corpus
+        from emohead.motion.diffusion_model import load_diffusion, save_diffusion
+        from emohead.motion.personalise import PersonaliseConfig, personalise
+        from emohead.motion.phone_net import load_phone_net
+
+        assert self.personalise is not None
+        config = PersonaliseConfig()
+        config = replace(config, training=replace(config.training, steps=self._n_steps, every=self._n_steps, seed=self.seed))
+        run = self.work / "personal"
+        clips = list(read_corpus(self.personalise))
+        model = load_diffusion(self.start)
+        result = personalise(model, clips, load_phone_net(), run, config=config, report=self._reporter(tell, 0.0, run))
+        save_diffusion(result.model, self.out)
+        change = f"held-out error {result.before:.4f} before, {result.after:.4f} after"
+        worse = (
+            ("the held-out end of the clips is explained no better than before; give more speech",) if result.after > result.before else ()
+        )
+        return Outcome(f"wrote {self.out}: {self._n_steps} steps on {len(clips)} clips, {change}", worse)
+
+    def _reporter(self, tell: "Progress", start: float, run: Path) -> "Report":
+        from emohead.motion.training import log_lines
+        from emohead.motion.training_curves import write_curves
+
+        def report(step: int, means: dict[str, float]) -> None:
+            tell(start + (1 - start) * step / self._n_steps, f"training, step {step} of {self._n_steps}, loss {means['loss']:.4f}")
+            write_curves(self.work / "curves.png", log_lines(run))
+
+        return report
+
+    @property
+    def _n_steps(self) -> int:
+        return self.steps or (5000 if self.personalise is None else 300)
 
     def _corpus(self, tell: "Progress") -> "MotionCorpus":
         """The performances, made where they are missing."""
@@ -113,14 +152,19 @@ class TrainMotion(Command):
             raise InputError(f"--human {self.human}: no transcripts.tsv there (columns file, speaker, split, text, canonical_phones)")
         if self.human is None and self.shards < 1:
             raise InputError("--shards 0 without --human leaves no voice to train on; give either")
-        for name, value in (("clips", self.clips), ("steps", self.steps), ("batch", self.batch), ("width", self.width)):
+        for name, value in (("clips", self.clips), ("steps", self._n_steps), ("batch", self.batch), ("width", self.width)):
             if value < 1:
                 raise InputError(f"--{name} {value}: give 1 or more")
         if self.width % 4:
             raise InputError(f"--width {self.width}: give a multiple of 4")
+        if self.personalise is not None and not self.personalise.is_dir():
+            raise InputError(f"--personalise {self.personalise}: no such folder; make one with emohead track FOLDER -o CORPUS")
+        if self.start is not None and (self.personalise is None or not self.start.is_file()):
+            raise InputError(f"--start {self.start}: " + ("no such file" if self.personalise else "goes with --personalise FOLDER"))
 
     def _settings(self) -> dict[str, Any]:
-        return {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items() if name != "debug"}
+        settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items() if name != "debug"}
+        return settings | {"steps": self._n_steps}
 
 
 def prototypes() -> "dict[str, Float[Tensor, ' A']]":
@@ -137,9 +181,3 @@ def prototypes() -> "dict[str, Float[Tensor, ' A']]":
         for channel, value in states()[name].expression.au.items():
             found[name][AU_INDEX[channel]] = value
     return found
-
-
-def _replaced(config: Any, **changes: Any) -> Any:
-    from dataclasses import replace
-
-    return replace(config, **changes)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
@@ -37,16 +38,16 @@ class DiffusionEngine:
     closure_threshold: float = closures.CLOSURE_THRESHOLD
     """Probability of /p b m/ at which lips are about half shut; the recogniser's own."""
     style: Float[Tensor, " Y"] | None = None
-    """A speaking style (`motion.style.style_of`); None leaves it to the network."""
+    """A speaking style (`motion.style.style_of`); None takes the network's own, if it is personalised."""
 
     @classmethod
-    def load(cls, *, sampling: SamplingConfig | None = None) -> "DiffusionEngine":
-        """The engine that ships.
+    def load(cls, path: Path | None = None, *, sampling: SamplingConfig | None = None) -> "DiffusionEngine":
+        """The engine that ships, or one with weights of your own.
 
         Raises:
-            InputError: its weights are not on the asset path.
+            InputError: its weights are not on the asset path, or the file is not a diffusion.
         """
-        return cls(load_diffusion(), sampling or SamplingConfig(), load_phone_net().config.closure_threshold)
+        return cls(load_diffusion(path), sampling or SamplingConfig(), load_phone_net().config.closure_threshold)
 
     def __call__(
         self,
@@ -104,8 +105,9 @@ class DiffusionEngine:
         meant = torch.zeros(n_tokens, config.n_emotions)
         if emotion is not None:
             meant[: emotion.shape[0]] = emotion[:n_tokens]
-        style = torch.zeros(1, N_STYLE) if self.style is None else self.style[None]
-        styled = torch.full((1, 1), float(self.style is not None))
+        own = self.model.style if self.style is None else self.style
+        style = torch.zeros(1, N_STYLE) if own is None else own[None]
+        styled = torch.full((1, 1), float(own is not None))
         nothing = torch.zeros(1, n_frames, N_CHANNELS)
         return Conditions(sounds[None], asked[None], meant[None], style, styled, nothing, nothing.clone())
 

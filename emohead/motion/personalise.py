@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from emohead.data.alignments import UNKNOWN_LABEL
@@ -53,8 +52,7 @@ class Personalised:
     """What became of a personalisation."""
 
     model: DiffusionModel
-    style: Float[Tensor, " Y"]
-    """The person's measured style, to be given with the model."""
+    """With the person's measured style."""
     before: float
     """Mean squared error of the clean motion on the held-out pieces, scaled units, over all noise levels."""
     after: float
@@ -110,8 +108,8 @@ def personalise(
         noisy = noise_schedule.add_noise(batch.clean, torch.randn_like(batch.clean), levels)  # pyright: ignore[reportArgumentType]
         return terms(network(noisy, levels / (N_LEVELS - 1), batch.conditions), batch)
 
-    fitted = DiffusionModel(train(own, loss, step_loss, config.training, work, report=report), model.scale)
-    return Personalised(fitted, style, before, denoising_error(fitted, held_out))
+    fitted = DiffusionModel(train(own, loss, step_loss, config.training, work, report=report), model.scale, style)
+    return Personalised(fitted, before, denoising_error(fitted, held_out))
 
 
 def corpus_of_clips(clips: Sequence[CorpusClip], net: PhoneNet, *, seconds: float) -> MotionCorpus:

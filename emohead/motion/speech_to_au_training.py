@@ -31,14 +31,14 @@ class SpeechToAUTrainingConfig:
     """Settings of a run."""
 
     network: SpeechToAUConfig = field(default_factory=SpeechToAUConfig)
-    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=5000, learning_rate=1.5e-3))
+    training: TrainingConfig = field(default_factory=lambda: TrainingConfig(steps=2000, learning_rate=1e-3))
     n_clips: int = 16
     """Clips per batch, `B`."""
     seconds: float = 5.0
     """Length of each."""
-    emotional: float = 0.25
+    emotional: float = 0.3
     """Share of a batch that is acted emotion, if there is any."""
-    weak: float = 0.15
+    weak: float = 0.5
     """Weight of an emotion's action units against those of a performance: nobody saw the actors' faces."""
     velocity: float = 0.5
     """Weight of the change from frame to frame (the temporal loss of arXiv 2512.05991)."""
@@ -123,6 +123,8 @@ class SpeechToAULoss(nn.Module):
     Negative log likelihood of a Gaussian per channel, each frame weighted by its standard deviation without gradient (beta-NLL with beta
     .5, Seitzer et al. 2022, arXiv 2203.09168): plain likelihood lets the mean of hard channels starve.
     """
+
+    spread: Tensor
 
     def __init__(self, spread: Float[Tensor, " A"], velocity: float):
         super().__init__()

@@ -3,7 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from jaxtyping import Float
+from torch import Tensor
 
 from emohead.errors import InputError
 from emohead.motion.align import align_transcript
@@ -39,7 +43,7 @@ def speech_to_motion(
         fps: frames per second of the result.
         seed: one seed gives one result.
         style: a name of `rules.STYLES`, or settings.
-        engine: a name of `ENGINES`.
+        engine: a name of `ENGINES`, or the file of a diffusion of your own.
         phone_net: a recogniser already loaded; None loads the one that ships.
 
     Raises:
@@ -57,40 +61,33 @@ def speech_to_motion(
     rules = with_closure_threshold(config, net.config.closure_threshold).build()
     if engine == "rules":
         return rules(audio, speech, prompt=prompt, fps=fps, seed=seed)
-    return _drawn(rules, audio, speech, prompt, fps, seed)
+    drawn = replace(_diffusion(None if engine in ENGINES else Path(engine)), closure_threshold=net.config.closure_threshold)
+    if config != RuleConfig():
+        drawn = replace(drawn, style=_measured(rules, audio, speech, seed))
+    return drawn(audio, speech, prompt=prompt, fps=fps, seed=seed)
 
 
 def check_engine(engine: str) -> None:
     """Refuse an engine that is not there.
 
     Raises:
-        InputError: there is none of that name.
+        InputError: neither a name of `ENGINES` nor a file.
     """
-    if engine not in ENGINES:
-        raise InputError(f"unknown engine {engine!r}; use one of {', '.join(ENGINES)}")
+    if engine not in ENGINES and not Path(engine).is_file():
+        raise InputError(f"unknown engine {engine!r}; use {', '.join(ENGINES)}, or the file of a diffusion of your own")
 
 
-def _drawn(
-    rules: RuleEngine,
-    audio: Waveform,
-    speech: PhonePosteriors | Sequence[PhoneSegment],
-    prompt: AUTrack | None,
-    fps: float,
-    seed: int,
-) -> HeadMotion:
-    """By the diffusion; a named style is what the rule engine's performance of the same voice measures to."""
+def _measured(rules: RuleEngine, audio: Waveform, speech: PhonePosteriors | Sequence[PhoneSegment], seed: int) -> Float[Tensor, " Y"]:
+    """A named style as numbers: what the rule engine's performance of the same voice measures to."""
     from emohead.motion.sampling import FPS
     from emohead.motion.style import style_of
     from emohead.motion.vector import to_vectors
 
-    engine = replace(_diffusion(), closure_threshold=rules.config.closure_threshold)
-    if rules.config != with_closure_threshold(RuleConfig(), rules.config.closure_threshold):
-        engine = replace(engine, style=style_of(to_vectors(*rules.parts(audio, speech, fps=FPS, seed=seed)), FPS))
-    return engine(audio, speech, prompt=prompt, fps=fps, seed=seed)
+    return style_of(to_vectors(*rules.parts(audio, speech, fps=FPS, seed=seed)), FPS)
 
 
 @lru_cache(maxsize=1)
-def _diffusion() -> "DiffusionEngine":
+def _diffusion(weights: Path | None) -> "DiffusionEngine":
     from emohead.motion.diffusion_engine import DiffusionEngine
 
-    return DiffusionEngine.load()
+    return DiffusionEngine.load(weights)

@@ -8,7 +8,7 @@ import torch
 
 from emohead.data.clip_folder import CorpusClip
 from emohead.errors import InputError
-from emohead.motion.diffusion_model import DiffusionModel
+from emohead.motion.diffusion_model import DiffusionModel, load_diffusion, save_diffusion
 from emohead.motion.motion_training import default_network
 from emohead.motion.personalise import PersonaliseConfig, personalise
 from emohead.motion.phone_net import PhoneNetConfig
@@ -43,7 +43,9 @@ def test_the_held_out_end_is_explained_better_and_speech_is_left_alone(tmp_path:
     old, new = model.denoiser.state_dict(), result.model.denoiser.state_dict()
     changed = {name for name in old if not torch.equal(old[name], new[name])}
     assert changed and all(name.startswith(("style.", "out.", "blocks.3.modulate.")) for name in changed)
-    assert result.style.shape == (13,)
+    assert result.model.style is not None and result.model.style.shape == (13,)
+    save_diffusion(result.model, tmp_path / "own.safetensors")
+    assert torch.equal(load_diffusion(tmp_path / "own.safetensors").style, result.model.style)
 
 
 def test_too_little_to_learn_from_is_refused(tmp_path: Path):
