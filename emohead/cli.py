@@ -25,6 +25,8 @@ from emohead.commands.options import Command, Outcome
 from emohead.commands.reconstruct import Reconstruct
 from emohead.commands.render import Render
 from emohead.commands.track import Track
+from emohead.commands.train import TrainMotion
+from emohead.commands.train_speech_to_au import TrainSpeechToAU
 from emohead.commands.verify import Verify
 from emohead.errors import EmoheadError, InputError, ResourceError
 
@@ -59,6 +61,7 @@ class Demo(Command):
 
 
 Evaluate = Annotated[EvaluateRecon, tyro.conf.subcommand("recon")] | Annotated[EvaluateMotion, tyro.conf.subcommand("motion")]
+Train = Annotated[TrainMotion, tyro.conf.subcommand("motion")] | Annotated[TrainSpeechToAU, tyro.conf.subcommand("speech-to-au")]
 Commands = (
     Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Render, tyro.conf.subcommand("render")]
@@ -70,6 +73,7 @@ Commands = (
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
     | Annotated[Assets, tyro.conf.subcommand("assets")]
     | Annotated[Verify, tyro.conf.subcommand("verify")]
+    | Annotated[Train, tyro.conf.subcommand("train", description="Make the networks that ship, or your own, from voices to weights.")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate", description="Measure how good a result is: an avatar, or how faces are moved.")]
 )
 
