@@ -103,6 +103,8 @@ def truth_scores(clips: Sequence[TruthClip], build: Build, head: GenericHead, he
             geometry = geometric_scores(head, face.vertices, face.motion, clip.audio, spoken)
             faces.append(_judged(head, judges, face, clip, spoken, geometry))
     scores = {name: _mean([row[name] for row in rows]) for name in rows[0]}
+    for group in ("mouth", "upper", "head"):
+        scores[f"{group}_std_ratio"] = std_ratio([face.motion for face in made_faces], [face.motion for face in true_faces], group)
     found, wanted = (mean_scores([face.geometry for face in faces]) for faces in (made_faces, true_faces))
     for field in fields(GeometricScores):
         value, target = getattr(found, field.name), getattr(wanted, field.name)
@@ -118,6 +120,7 @@ def truth_scores(clips: Sequence[TruthClip], build: Build, head: GenericHead, he
 class _Judged:
     """A face as the judges and THEval see it."""
 
+    motion: HeadMotion
     pair: Pair
     emotion: Float[Tensor, " E"]
     geometry: GeometricScores
@@ -128,7 +131,7 @@ def _judged(
 ) -> _Judged:
     voice = judges.voice(clip.audio)
     lips = judges.lips(lips_of_mesh(head, face.vertices, face.motion.fps))
-    return _Judged(Pair(voice, lips, speech_mask(spoken, len(voice), JUDGE_FPS)), judges.emotion(face.motion), geometry)
+    return _Judged(face.motion, Pair(voice, lips, speech_mask(spoken, len(voice), JUDGE_FPS)), judges.emotion(face.motion), geometry)
 
 
 def _errors(head: GenericHead, made: _Face, true: _Face) -> Scores:
@@ -151,10 +154,6 @@ def _agreement(made: _Face, true: _Face, audio: Waveform, spoken: list[PhoneSegm
         "lag_ms": 1000 * best_lag(made.gap, true.gap, mask, fps=true.motion.fps) if bool(mask.any()) else math.nan,
         "beat_alignment": beat_alignment(head_beats(made.motion), voice),
         "beat_alignment_true": beat_alignment(head_beats(true.motion), voice),
-        **{
-            f"{group}_std_ratio": std_ratio(group_values(made.motion, group), group_values(true.motion, group))
-            for group in ("mouth", "upper", "head")
-        },
         "blinks_per_minute": blink_rate(made.motion),
         "blinks_per_minute_true": blink_rate(true.motion),
         "jitter_ratio": _ratio(jitter(group_values(made.motion, "mouth")), jitter(group_values(true.motion, "mouth"))),

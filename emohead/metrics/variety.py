@@ -1,5 +1,6 @@
 """How much a generator moves and how differently it speaks the same words twice."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -64,10 +65,10 @@ def au_std(motion: HeadMotion, *, upper_only: bool = False) -> float:
     return float(rig_to_au(motion.rig)[:, columns].std(0, correction=0).mean())
 
 
-def std_ratio(generated: Float[Tensor, "T D"], true: Float[Tensor, "U D"]) -> float:
-    """Spread over time of generated against true values: root of the ratio of variances, summed over columns; NaN for a still truth.
+def std_ratio(generated: Sequence[HeadMotion], true: Sequence[HeadMotion], group: str) -> float:
+    """Spread over time within clips against the truth's: root of the ratio of variances, summed over a group's channels and all clips.
 
-    The within-clip variance ratio of the field (1 = as lively as the truth), as a standard deviation.
+    The within-clip variance ratio of the field, as a standard deviation; 1 = as lively as the truth, NaN for a still truth.
     """
-    made, real = generated.var(0, correction=0).sum(), true.var(0, correction=0).sum()
-    return float((made / real).sqrt()) if real > 1e-12 else float("nan")
+    made, real = (sum(float(group_values(clip, group).var(0, correction=0).sum()) for clip in clips) for clips in (generated, true))
+    return math.sqrt(made / real) if real > 1e-12 else math.nan

@@ -3,7 +3,6 @@
 import math
 
 import pytest
-import torch
 
 from emohead.channels import RIG_INDEX
 from emohead.errors import InputError
@@ -46,8 +45,10 @@ def test_au_std_sees_brows_and_mouth_apart():
     assert au_std(motion, upper_only=True) > 0.005
 
 
-def test_std_ratio_is_of_all_columns_together():
-    true = torch.stack([torch.arange(100) % 2, torch.zeros(100)], 1).float()
-    assert std_ratio(0.5 * true, true) == pytest.approx(0.5)
-    assert std_ratio(true.flip(1), true) == pytest.approx(1.0) and std_ratio(torch.zeros(80, 2), true) == 0.0
-    assert math.isnan(std_ratio(true, torch.zeros(100, 2)))
+def test_std_ratio_is_of_all_channels_and_clips_together():
+    still, nodding, shaking = (HeadMotion.neutral(100, 25.0) for _ in range(3))
+    nodding.head_rotation[::2, 0] = 0.1
+    shaking.head_rotation[::2, 1] = 0.2
+    assert std_ratio([shaking], [nodding], "head") == pytest.approx(2.0)
+    assert std_ratio([nodding, nodding], [nodding, still], "head") == pytest.approx(2**0.5)
+    assert std_ratio([still], [nodding], "head") == 0.0 and math.isnan(std_ratio([nodding], [still], "head"))
