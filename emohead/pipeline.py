@@ -1,11 +1,13 @@
 """One call from a voice and a sentence to a talking head: `Pipeline.from_pretrained("demo")("speech.wav", emotion="relieved")`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
 
 import emohead
 from emohead.assets import search_path
@@ -86,6 +88,16 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Chunk:
+    """A few frames of a stream."""
+
+    motion: HeadMotion
+    """What the head does."""
+    pictures: Iterator[UInt8[Tensor, "H W 3"]]
+    """Drawn when they are asked for."""
+
+
+@dataclass(frozen=True)
 class Pipeline:
     """An avatar, ready to perform."""
 
@@ -159,6 +171,26 @@ class Pipeline:
         return Performance(
             planned.audio, planned.sound, motion, planned.prompt, settings, planned.warnings, self.renderer, camera, progress
         )
+
+    def stream(self, pieces: Iterable[Waveform], *, seed: int = 0, size: int = 512) -> Iterator["Chunk"]:
+        """Let the avatar speak while the speaker still speaks: sound in pieces of any length, chunks of motion and pictures out.
+
+        The diffusion draws the motion (`motion.streaming`, which has more settings, prompts among them); 25 frames per second.
+
+        Args:
+            pieces: mono sound as it comes.
+            seed: one seed, one take.
+            size: side of the square pictures in pixels, even.
+
+        Raises:
+            InputError: NaN samples, or the diffusion's weights are not there.
+        """
+        from emohead.motion.diffusion_engine import DiffusionEngine
+        from emohead.motion.streaming import stream_motion
+
+        camera = self.renderer.camera(size)
+        for motion in stream_motion(DiffusionEngine.load(), pieces, seed=seed):
+            yield Chunk(motion, self.renderer.frames(motion, camera))
 
     def settings(self, size: int) -> dict[str, Any]:
         """Who is drawn where and how large, ready for JSON."""
