@@ -43,7 +43,7 @@ class TrainSpeechToAU(Command):
     """Acted emotions as weak labels of brows, lids, cheeks and lip corners. Without them the tone of a voice says nothing."""
     emotional_corpus: str = "emodb"
     """What --emotional holds: emodb, mead or ravdess."""
-    steps: int = 3000
+    steps: int = 1800
     """Training steps."""
     batch: int = 16
     """Clips per step and process."""

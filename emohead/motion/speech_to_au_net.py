@@ -1,8 +1,9 @@
 """The network that hears a voice and says what the face does: action units with their uncertainty, 25 frames per second.
 
 Attention alone, as in EmoDiffTalk (arXiv 2512.05991): low layers see a few frames around (articulation is fast), high layers seconds
-(prosody is slow). Two outputs per action unit, mean and log variance (Nix and Weigend 1994), tell what the voice determines from what it
-does not. No frame sees further ahead than it may; how far can be chosen at every call, because training draws it at random.
+(prosody is slow). Two outputs per action unit, mean and log variance, tell what the voice determines from what it does not; the variance
+only listens to what the mean has learned (Stirn et al. 2023, arXiv 2212.09184), so it costs the mean nothing. No frame sees further ahead
+than it may; how far can be chosen at every call, because training draws it at random.
 """
 
 import math
@@ -61,6 +62,8 @@ class AUEstimate:
     """Expected intensity, 0..1."""
     log_variance: Float[Tensor, "B T A"]
     """Natural log of the variance around it, in units of the channel's own variance (`SpeechToAU.spread` squared)."""
+    hidden: Float[Tensor, "B T W"]
+    """What the network made of the sound, for losses of its own."""
 
 
 class SpeechToAUNet(nn.Module):
@@ -72,9 +75,11 @@ class SpeechToAUNet(nn.Module):
         self.embed = nn.Sequential(nn.Linear(SOUNDS_PER_FRAME * N_FEATURES, config.width), nn.SiLU(), nn.Linear(config.width, config.width))
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.n_low + config.n_high))
         self.norm = nn.LayerNorm(config.width)
-        self.out = nn.Linear(config.width, 2 * N_AU)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        self.out = nn.Linear(config.width, N_AU)
+        self.doubt = nn.Linear(config.width, N_AU)
+        for last in (self.out, self.doubt):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
     @property
     def reaches(self) -> list[int]:
@@ -109,9 +114,9 @@ class SpeechToAUNet(nn.Module):
         bucket = _bucket(offset)
         for layer, behind, ahead in zip(self.layers, self.reaches, self.aheads(look_ahead), strict=True):
             hidden = layer(hidden, bucket, (offset < -behind) | (offset > ahead))
-        mean, log_variance = self.out(self.norm(hidden)).chunk(2, -1)
-        # Faces rest most of the time: an untrained network says .02.
-        return AUEstimate(torch.sigmoid(mean - 4.0), log_variance.clamp(*_LOG_VARIANCE))
+        hidden = self.norm(hidden)
+        # Faces rest most of the time: an untrained network says .05.
+        return AUEstimate(torch.sigmoid(self.out(hidden) - 3.0), self.doubt(hidden.detach()).clamp(*_LOG_VARIANCE), hidden)
 
 
 class _Layer(nn.Module):
