@@ -10,8 +10,9 @@ correlation per action unit, both sides together, beside the error of saying the
 wide: two trainings of --steps equal steps, with and without wide attention, on the same measure.
 emotions: one short training per speaker that leaves him out, mostly on acted emotion; his utterances are classified by the prototype whose
 offset from the mean prototype is nearest in direction to their mean action units' offset from those of the speakers trained on.
-video: correlation with the action units that the tracker's decoder sees in a filmed talker, beside the same film against its sound shifted
-by half its length. Everything that takes long is kept under --cache.
+video: correlation with the action units that the tracker's decoder sees in filmed talkers, each clip about its own mean, beside the
+correlation with the sound of the next film (of one film: its own, shifted by half); "lip gap" is AU25 against the gap between the inner
+lips. Everything that takes long is kept under --cache.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from torch import Tensor
 from emohead.channels import AU_INDEX
 from emohead.commands.train_speech_to_au import prototypes_of
 from emohead.data.emotional_voices import HeardVoice, emotional_voices, hear
+from emohead.data.measuring_speech import EYE_CORNERS, LOWER_LIP, UPPER_LIP
 from emohead.data.motion_corpus import MotionCorpusConfig, build_motion_corpus, load_motion_corpus
 from emohead.data.performed_aus import PerformedAUs, performed_aus
 from emohead.data.phone_corpus import load_corpus, well_aligned
@@ -53,11 +55,11 @@ def main() -> None:
     parser.add_argument("--voices", type=Path, help="phone corpus of human speakers; every tenth was left out of training")
     parser.add_argument("--performances", type=Path, help="motion corpus to train on, or to take the mean from")
     parser.add_argument("--emotional", type=Path, help="Emo-DB's recordings")
-    parser.add_argument("--film", type=Path, help="a filmed talker")
+    parser.add_argument("--film", type=Path, nargs="+", help="filmed talkers")
     parser.add_argument("--weights", type=Path, help="a network (default: the asset)")
     parser.add_argument("--cache", type=Path, default=Path("build/speech_to_au_benchmark"))
     parser.add_argument("--steps", type=int, default=400, help="of each of the two trainings of `wide`")
-    parser.add_argument("--fold-steps", type=int, default=250, help="of each training of `emotions`")
+    parser.add_argument("--fold-steps", type=int, default=400, help="of each training of `emotions`")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -109,7 +111,7 @@ def emotions(arguments: argparse.Namespace) -> dict[str, float]:
     counts = np.zeros((len(names), len(names)), int)
     for speaker in sorted({voice.speaker for voice in heard}):
         rest = [voice for voice in heard if voice.speaker != speaker]
-        config = replace(short(arguments.fold_steps, learning_rate=2e-3), emotional=0.75, look_aheads=(None,))
+        config = replace(short(arguments.fold_steps, learning_rate=2e-3), emotional=0.75, seconds=3.0, look_aheads=(None,))
         folder = arguments.cache / f"without_{speaker.replace('/', '_')}_{arguments.fold_steps}"
         model = train_speech_to_au(trained, rest, prototypes, folder, config=config)
         # As recorded; two distorted copies follow each.
@@ -134,23 +136,43 @@ def emotions(arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def video(arguments: argparse.Namespace) -> dict[str, float]:
-    """What is heard against what is seen in a filmed talker."""
+    """What is heard against what is seen in filmed talkers."""
+    model, results = load_speech_to_au(arguments.weights), {}
+    courses: dict[str, list[np.ndarray]] = {}
+    for film in arguments.film:
+        for name, pair in heard_and_seen(film, model, arguments.cache).items():
+            courses.setdefault(name, []).append(pair - pair.mean(1, keepdims=True))
+    for name, pairs in courses.items():
+        told, seen = np.concatenate(pairs, axis=1)
+        if seen.std() > ALIVE and told.std() > 0.2 * ALIVE:
+            wrong = np.concatenate(wrong_sound(pairs))
+            r, other = (float(np.corrcoef(course, seen)[0, 1]) for course in (told, wrong))
+            print(f"| {name} | {r:.2f} | {other:.2f} |")
+            results |= {f"video_{name}_r": r, f"video_{name}_wrong_sound": other}
+    values = [value for name, value in results.items() if name.startswith("video_AU") and name.endswith("_r")]
+    print(f"| median of {len(values)} action units | {median(values):.2f} |")
+    return results | {"video_median_r": median(values)}
+
+
+def heard_and_seen(film: Path, model: SpeechToAU, cache: Path) -> dict[str, np.ndarray]:
+    """Per action unit `[2, T]`: as heard, as the tracker's decoder sees it; then AU25 as heard and the gap between the inner lips."""
     from recon.au_decoder import decode_aus
 
-    seen = decode_aus(landmarks_of(arguments.film, arguments.cache), fps=FPS)
-    told = load_speech_to_au(arguments.weights)(read_audio(arguments.film))
+    landmarks, told = landmarks_of(film, cache), model(read_audio(film))
+    seen = decode_aus(landmarks, fps=FPS)
+    points = landmarks.points.numpy()[:, :, :2]
+    gap = np.linalg.norm(points[:, UPPER_LIP] - points[:, LOWER_LIP], axis=1)
+    gap = np.nan_to_num(gap / np.linalg.norm(points[:, EYE_CORNERS[0]] - points[:, EYE_CORNERS[1]], axis=1))
     n_frames = min(seen.n_frames, told.n_frames)
-    results = {}
-    for number in NUMBERS:
-        one, other = (both_sides(track.intensity[:n_frames], number).numpy() for track in (told, seen))
-        if other.std() > ALIVE and one.std() > 0.2 * ALIVE:
-            r, shifted = (float(np.corrcoef(course, other)[0, 1]) for course in (one, np.roll(one, n_frames // 2)))
-            error = float(np.abs(one - other).mean())
-            print(f"| AU{number} | {r:.2f} | {shifted:.2f} | {error:.3f} |")
-            results |= {f"video_au{number}_r": r, f"video_au{number}_shifted_r": shifted, f"video_au{number}_mae": error}
-    values = [value for name, value in results.items() if name.endswith("_r") and "shifted" not in name]
-    print(f"| median of {len(values)} | {median(values):.2f} | {median(v for k, v in results.items() if 'shifted' in k):.2f} |")
-    return results
+    pairs = {f"AU{n}": np.stack([both_sides(track.intensity[:n_frames], n).numpy() for track in (told, seen)]) for n in NUMBERS}
+    return pairs | {"lip gap": np.stack([both_sides(told.intensity[:n_frames], 25).numpy(), gap[:n_frames]])}
+
+
+def wrong_sound(pairs: list[np.ndarray]) -> list[np.ndarray]:
+    """Courses that were heard in other sounds, as long as each clip."""
+    if len(pairs) == 1:
+        return [np.roll(pairs[0][0], pairs[0].shape[1] // 2)]
+    return [np.resize(other[0], pair.shape[1]) for pair, other in zip(pairs, pairs[1:] + pairs[:1], strict=True)]
 
 
 def short(steps: int, *, network: SpeechToAUConfig | None = None, learning_rate: float = 1.5e-3) -> SpeechToAUTrainingConfig:

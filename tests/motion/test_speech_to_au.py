@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from emohead import assets
 from emohead.channels import AU_INDEX, N_AU
 from emohead.commands.train_speech_to_au import TrainSpeechToAU, prototypes_of
 from emohead.data.emotional_voices import HeardVoice, emotional_voices, hear
@@ -16,6 +17,7 @@ from emohead.data.performed_aus import PerformedAUs, performed_aus
 from emohead.data.phone_corpus import PhoneCorpus, Utterance
 from emohead.data.prompt_plans import PlanConfig
 from emohead.errors import InputError
+from emohead.media import read_audio
 from emohead.motion.features.phone_bottleneck import N_FEATURES
 from emohead.motion.phone_net import PhoneNetConfig
 from emohead.motion.speech_to_au import SpeechToAU, certainty, load_speech_to_au, save_speech_to_au, silence
@@ -233,3 +235,13 @@ def test_emodb_by_its_names(tmp_path: Path):
 
 def test_silence_is_what_the_features_call_silence():
     assert silence(3).shape == (3, N_FEATURES) and float(silence(1).sum()) == pytest.approx(1.0 - 1.75)
+
+
+def test_the_network_that_ships_hears_a_mouth():
+    source = assets.find("speech_to_au.safetensors")
+    assert source.stat().st_size < 5_000_000
+    spoken = load_speech_to_au()(read_audio(assets.find("sample_speech.wav")))
+    quiet = load_speech_to_au()(Waveform(torch.zeros(32000), 16000))
+    jaw = AU_INDEX["AU26"]
+    assert float(spoken.intensity[:, jaw].std()) > 0.1 and float(spoken.weight[:, jaw].mean()) > 0.4
+    assert float(quiet.intensity[:, jaw].max()) < 0.1
