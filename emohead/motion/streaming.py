@@ -20,10 +20,9 @@ from emohead.motion import blinks, closures
 from emohead.motion.articulation import smooth
 from emohead.motion.diffusion_engine import DiffusionEngine
 from emohead.motion.features.phone_bottleneck import speech_features
-from emohead.motion.noise import noise_of_frames
 from emohead.motion.phone_net import PhoneNet, load_phone_net
 from emohead.motion.phones import PHONE_INDEX
-from emohead.motion.sampling import FPS, draw_window
+from emohead.motion.sampling import FPS, draw_window, initial_noise
 from emohead.motion.vector import INDEX, N_CHANNELS, to_motion
 from emohead.types import AUTrack, HeadMotion, PhonePosteriors, Waveform
 
@@ -144,7 +143,7 @@ class MotionStream:
             given[0, :n_before], mask[0, :n_before] = self._before, 1.0
             conditions = replace(conditions, given=given, mask=mask)
         first = self._drawn - n_before
-        noise = self.engine.sampling.diversity * noise_of_frames(first, end, seed=self.seed)[None]
+        noise = initial_noise(first, end, self.engine.sampling, seed=self.seed)
         scaled = draw_window(self.engine.model, conditions, noise, self.engine.sampling)[0]
         chunk = scaled[n_before : n_before + n_chunk]
         keep = round(self.config.past * FPS)
