@@ -29,7 +29,8 @@ def main(audio: Path | None = None, piece: float = 0.02, steps: int = 4, seed: i
     for samples in voice.samples.split(round(piece * 16000)):
         start = time.perf_counter()
         made = stream.push(Waveform(samples, 16000))
-        seconds += [(time.perf_counter() - start) / len(made)] * len(made)
+        if made:
+            seconds.append((time.perf_counter() - start) / len(made))
         chunks += made
     chunks += stream.finish()
     parts = {

@@ -133,8 +133,9 @@ def _exact(original: HeadMotion, drawn: HeadMotion, edit: Edit, locked: list[int
 def _met(motion: HeadMotion, keyframes: Sequence[Keyframe], times: Float[Tensor, " T"]) -> HeadMotion:
     rig, head, translation, gaze = motion.rig.clone(), motion.head_rotation.clone(), motion.translation.clone(), motion.gaze.clone()
     for key in keyframes:
-        nearest = int((times - key.time).abs().argmin())
-        # A key between two frames is met by both.
+        # A key between two frames is met by both; others are moved as the nearer of these is.
+        near = ((times - key.time).abs() <= 0.501 / motion.fps).nonzero()[:, 0]
+        nearest = torch.arange(len(times)).clamp(int(near[0]), int(near[-1]))
         share = minimum_jerk(1.0 - ((times - key.time).abs() - 0.501 / motion.fps).clamp(min=0.0) / _KEY_REACH).to(rig)
         for name, value in key.values.items():
             if name in RIG_INDEX:
@@ -147,7 +148,7 @@ def _met(motion: HeadMotion, keyframes: Sequence[Keyframe], times: Float[Tensor,
                 column = gaze[..., ("gazeYaw", "gazePitch").index(name)]
             else:
                 continue
-            column += (share * (value - column[nearest].mean())).reshape(-1, *[1] * (column.dim() - 1))
+            column += share.reshape(-1, *[1] * (column.dim() - 1)) * (value - column[nearest])
     return with_gaze(replace(motion, rig=rig.clamp(0.0, 1.0), head_rotation=head, translation=translation), gaze)
 
 

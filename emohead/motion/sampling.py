@@ -13,11 +13,14 @@ from torch import Tensor
 from emohead.errors import InputError
 from emohead.motion.denoiser import FRAMES_PER_TOKEN, Conditions
 from emohead.motion.diffusion_model import DiffusionModel
+from emohead.motion.envelopes import minimum_jerk
 from emohead.motion.noise import N_LEVELS, noise_of_frames, schedule
 from emohead.motion.vector import CHANNELS, GROUPS, group_of
 
 FPS = 50.0
 """Frames per second of what is drawn."""
+_FADE = 0.2
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,7 @@ def draw_window(
     motion = noise
     for step in scheduler.timesteps:
         level = (step.float() / (N_LEVELS - 1)).expand(noise.shape[0]).to(noise)
-        clean = _guided(model, motion, level, conditions, config)
-        clean = torch.where(conditions.mask > 0, conditions.given, clean)
+        clean = _joined(_guided(model, motion, level, conditions, config), conditions)
         motion = scheduler.step(clean, int(step), motion, return_dict=False)[0]
     return torch.where(conditions.mask > 0, conditions.given, motion)
 
@@ -118,6 +120,22 @@ def cut(conditions: Conditions, start: int, stop: int) -> Conditions:
         conditions.given[:, frames],
         conditions.mask[:, frames],
     )
+
+
+def _joined(clean: Float[Tensor, "B T M"], conditions: Conditions) -> Float[Tensor, "B T M"]:
+    """The clean motion with what is given in its place, and its neighbours moved along: what the network missed fades out over `_FADE`."""
+    mask, n_frames = conditions.mask > 0, clean.shape[1]
+    if not bool(mask.any()):
+        return clean
+    missed = (conditions.given - clean) * mask
+    place = torch.arange(n_frames, device=clean.device)[None, :, None].expand_as(clean)
+    before = torch.where(mask, place, -n_frames).cummax(1).values
+    after = torch.where(mask, place, 2 * n_frames).flip(1).cummin(1).values.flip(1)
+    reach = _FADE * FPS
+    shares = [minimum_jerk(1.0 - distance / reach) for distance in ((place - before).float(), (after - place).float())]
+    ends = [missed.gather(1, index.clamp(0, n_frames - 1)) for index in (before, after)]
+    moved = (shares[0] * ends[0] + shares[1] * ends[1]) / (shares[0] + shares[1]).clamp(min=1.0)
+    return torch.where(mask, conditions.given, clean + moved)
 
 
 def _continued(conditions: Conditions, before: Float[Tensor, "t M"]) -> Conditions:

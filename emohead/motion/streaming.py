@@ -43,7 +43,7 @@ class StreamConfig:
 
     chunk: float = 0.08
     """Seconds of motion drawn at once; a multiple of 0.04."""
-    look_ahead: float = 0.08
+    look_ahead: float = 0.12
     """Seconds of sound after a chunk that it waits for; a multiple of 0.04."""
     past: float = 1.0
     """Seconds of motion that each chunk continues; a multiple of 0.04."""
@@ -130,6 +130,7 @@ class MotionStream:
         while (self._drawn + n_chunk + n_ahead) / FPS * _RATE <= self._dropped + self._samples.shape[0]:
             yield self._chunk(n_chunk, n_ahead)
 
+    @torch.no_grad()
     def _chunk(self, n_chunk: int, n_ahead: int) -> HeadMotion:
         """Draw the next chunk; the sound for it is there."""
         end = self._drawn + n_chunk + n_ahead
