@@ -13,10 +13,14 @@ _FACTOR, _FLOOR, _AROUND = 6.0, 0.3, 12
 """A smaller difference makes one if it is so many times what is usual in as many frames before and after. Twelve clips of one shot each
 reached 11 at 3.4 times the usual and 4 at 5 times; cuts to another take of the same set began at 5, to another person there at 15."""
 
+_ENOUGH = 240
+"""Pixels: pictures more than twice as high are thinned first."""
+
 
 def thumbnail(image: UInt8[Tensor, "H W 3"]) -> Float[Tensor, "18 32"]:
     """A grey picture small enough to be kept of every frame, 0..255."""
-    return torch.nn.functional.interpolate(image.float().mean(-1)[None, None], (18, 32), mode="area")[0, 0]
+    skip = max(1, min(image.shape[:2]) // _ENOUGH)
+    return torch.nn.functional.interpolate(image[::skip, ::skip].float().mean(-1)[None, None], (18, 32), mode="area")[0, 0]
 
 
 def find_cuts(thumbnails: list[Tensor], *, sudden: float = SUDDEN) -> list[int]:

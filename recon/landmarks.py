@@ -3,6 +3,7 @@
 IMAGE mode is used on purpose: VIDEO mode smooths, which delays every mouth movement by a frame and flattens short ones.
 """
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,7 +68,7 @@ class FaceDetector(Protocol):
 
 
 class MediaPipeDetector:
-    """MediaPipe's FaceLandmarker, one picture at a time."""
+    """MediaPipe's FaceLandmarker, one picture at a time; every thread that calls it gets a network of its own."""
 
     def __init__(self, *, most: int = 1):
         """Load the network; it finds at most `most` faces.
@@ -90,18 +91,25 @@ class MediaPipeDetector:
             num_faces=most,
         )
         self._wrap = lambda pixels: mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=pixels)
-        self._landmarker = vision.FaceLandmarker.create_from_options(options)
+        self._open = lambda: vision.FaceLandmarker.create_from_options(options)
+        self._own = threading.local()
+        self._opened = [self._open()]
+        self._own.landmarker = self._opened[0]
 
     def __call__(self, image: UInt8[Tensor, "H W 3"]) -> list[Face]:
         """The faces in a picture."""
         height, width = image.shape[:2]
-        found = self._landmarker.detect(self._wrap(np.ascontiguousarray(image.numpy())))
+        if not hasattr(self._own, "landmarker"):
+            self._own.landmarker = self._open()
+            self._opened.append(self._own.landmarker)
+        found = self._own.landmarker.detect(self._wrap(np.ascontiguousarray(image.numpy())))
         pairs = zip(found.face_landmarks, found.face_blendshapes, strict=True)
         return [Face(_points(points, width, height), _scores(scores)) for points, scores in pairs]
 
     def close(self) -> None:
-        """Free the network; left to the end of the process, MediaPipe complains."""
-        self._landmarker.close()
+        """Free the networks; left to the end of the process, MediaPipe complains."""
+        for landmarker in self._opened:
+            landmarker.close()
 
 
 def detect_landmarks(images: Iterable[UInt8[Tensor, "H W 3"]], *, detector: FaceDetector | None = None) -> FaceLandmarks:

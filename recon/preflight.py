@@ -117,11 +117,10 @@ def _of_picture(path: Path, detector: FaceDetector | None) -> Preflight:
 
 
 def _look(frame: VideoFrame, find: FaceDetector, painter: Portraitist | None) -> _Look:
-    grey = frame.rgb.float().mean(-1)
     faces = sorted(find(frame.rgb), key=lambda face: -_height(face))
     if not faces:
-        return _Look(frame.time, faces, thumbnail(frame.rgb), *look_of_picture(grey), [])
-    crop = face_crop(grey, faces[0])
+        return _Look(frame.time, faces, thumbnail(frame.rgb), *look_of_picture(frame.rgb), [])
+    crop = face_crop(frame.rgb, faces[0])
     portraits = [painter(frame.rgb, face) if painter else None for face in faces]
     return _Look(frame.time, faces, thumbnail(frame.rgb), float(crop.mean()), sharpness(crop), portraits)
 

@@ -13,10 +13,11 @@ from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from emohead.errors import InputError
-from emohead.media import probe, read_video
+from emohead.media import VideoFrame, probe, read_video
 from emohead.types import Camera
 from recon.cuts import find_cuts, thumbnail
 from recon.heap import pictures_apart
+from recon.in_order import in_order, side_by_side
 from recon.landmarks import EYES, LIPS, Face, FaceDetector, opened, stacked, steadied
 from recon.matte import Segmenter, SelfieSegmenter
 from recon.people import Person, Sightings, choose_person, find_people
@@ -109,20 +110,25 @@ def _read_footage(
     fps, expected = frame_rate(path)
     looks, shape, painter, flaws = [], (0, 0), Portraitist(), dict[str, None]()
     with opened(detector, most=_MANY_FACES) as find:
-        for number, frame in enumerate(read_video(path, fps=fps)):
+
+        def look(numbered: tuple[int, VideoFrame]) -> tuple[VideoFrame, _Look]:
+            number, frame = numbered
+            return frame, _look(frame.rgb, find, painter if number % max(1, round(fps / _PORTRAITS)) == 0 else None)
+
+        for frame, seen in in_order(look, enumerate(read_video(path, fps=fps)), workers=side_by_side() if detector is None else 1):
             shape = (frame.rgb.shape[0], frame.rgb.shape[1])
             flaws |= {frame.flaw: None} if frame.flaw else {}
-            looks.append(_look(frame.rgb, find, painter if number % max(1, round(fps / _PORTRAITS)) == 0 else None))
+            looks.append(seen)
             if progress:
                 progress(min(0.7, 0.7 * len(looks) / max(1, expected)), "finding the face")
     if len(looks) < MIN_FRAMES:
         raise InputError(f"{path}: a single picture, not a clip; give it as a .png or .jpg for an avatar from one picture")
     cuts = find_cuts([look.thumbnail for look in looks])
-    seen = Sightings([look.faces for look in looks], [look.portraits for look in looks], cuts, painter.inside)
-    people = find_people(seen)
+    sightings = Sightings([look.faces for look in looks], [look.portraits for look in looks], cuts, painter.inside)
+    people = find_people(sightings)
     if not people:
         raise InputError(f"{path}: no face was found in any of {len(looks)} frames{_why_no_face(looks)}")
-    person, notes = choose_person(people, seen, face=settings.face, fps=fps, path=path)
+    person, notes = choose_person(people, sightings, face=settings.face, fps=fps, path=path)
     faces, reasons = _usable(person, looks)
     landmarks = stacked(faces)
     left_out = [f"{len(frames)} frames left out ({reason}): {_spans(frames)}" for reason, frames in reasons.items()]
@@ -163,16 +169,16 @@ def kept_rate(stored: float) -> float:
 
 def _look(image: UInt8[Tensor, "H W 3"], detector: FaceDetector, painter: Portraitist | None) -> _Look:
     faces = [steadied(image, face, detector) for face in detector(image)]
-    grey = image.float().mean(-1)
-    crops = [face_crop(grey, face) for face in faces]
+    crops = [face_crop(image, face) for face in faces]
     light, sharp = [float(crop.mean()) for crop in crops], [sharpness(crop) for crop in crops]
     fine = [flaw(*values) is None for values in zip(light, sharp, strict=True)]
     portraits = [painter(image, face) if painter and good else None for face, good in zip(faces, fine, strict=True)]
-    return _Look(faces, thumbnail(image), light, sharp, portraits, (0.0, 0.0) if faces else look_of_picture(grey))
+    return _Look(faces, thumbnail(image), light, sharp, portraits, (0.0, 0.0) if faces else look_of_picture(image))
 
 
-def look_of_picture(grey: Float[Tensor, "H W"]) -> tuple[float, float]:
+def look_of_picture(image: UInt8[Tensor, "H W 3"]) -> tuple[float, float]:
     """Luminance and sharpness of a picture in which there is no face."""
+    grey = image.float().mean(-1)
     return float(grey.mean()), sharpness(torch.nn.functional.interpolate(grey[None, None], (128, 128), mode="area")[0, 0])
 
 
@@ -185,11 +191,12 @@ def flaw(luminance: float, sharp: float) -> str | None:
     return "blurred" if sharp < BLURRED else None
 
 
-def face_crop(grey: Tensor, face: Face) -> Tensor:
+def face_crop(image: UInt8[Tensor, "H W 3"], face: Face) -> Float[Tensor, "64 64"]:
+    """A small grey picture of a face, 0..255; black where it is out of the picture."""
     left, top, right, bottom = (round(value) for value in face.box)
-    crop = grey[max(0, top) : max(1, bottom), max(0, left) : max(1, right)]
+    crop = image[max(0, top) : max(1, bottom), max(0, left) : max(1, right)].float().mean(-1)
     if crop.numel() == 0:
-        return grey.new_zeros(64, 64)
+        return crop.new_zeros(64, 64)
     return torch.nn.functional.interpolate(crop[None, None], (64, 64), mode="area")[0, 0]
 
 

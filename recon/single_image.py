@@ -216,7 +216,7 @@ def read_portrait(
     with opened(detector, most=3) as find:
         faces = [steadied(image, face, find) for face in find(image)]
     if not faces:
-        flaw = flaw_of_picture(*look_of_picture(image.float().mean(-1)))
+        flaw = flaw_of_picture(*look_of_picture(image))
         reason = f", it is {flaw[0]}; {flaw[1]}" if flaw else "; give one that shows a face from the front"
         raise InputError(f"{name}: no face was found in it{reason}")
     face = max(faces, key=lambda found: (found.box[2] - found.box[0]) * (found.box[3] - found.box[1]))

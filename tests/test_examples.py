@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from emohead.export.motion_npz import read_motion_npz
 from emohead.media import probe, read_video
 from emohead.video_writer import write_video
 from tests.shared import shared_data
@@ -72,6 +73,11 @@ def test_reconstruct(networks: None, desk: Path, monkeypatch: pytest.MonkeyPatch
     run(monkeypatch, "05_reconstruct.py", "short.mp4", *options)
     assert (desk / "new.emo").is_file() and probe(desk / "new.mp4").n_frames == 15
     assert "dB face" in capsys.readouterr().out
+
+
+def test_stream(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    run(monkeypatch, "06_stream.py", "--audio", "voice.wav", "--steps", "1", "--out", "stream.npz")
+    assert "15 frames" in capsys.readouterr().out and read_motion_npz(desk / "stream.npz").n_frames == 15
 
 
 def test_every_example_is_short_and_tested():

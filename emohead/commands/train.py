@@ -41,6 +41,14 @@ class TrainMotion(Command):
     """Fit the diffusion to one person instead: a folder of tracked clips with sound, from emohead track."""
     start: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """With --personalise: the weights to start from; by default those that ship."""
+    deterministic: bool = False
+    """Train the baseline instead: a network of the same size that predicts the mean performance in one step, without noise."""
+    adversarial: float = 0.0
+    """Weight of a discriminator in the loss, 0 for none; .01 to .05 is usual."""
+    features: str = "phones"
+    """What the network hears: phones (of the network that ships), mel, hubert, wav2vec2 or wavlm (extra `encoders`)."""
+    features_from: Annotated[str | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Where the encoder's weights are: a folder, or a name on the Hugging Face hub."""
     batch: int = 32
     """Clips per step and process."""
     width: int = 192
@@ -73,16 +81,19 @@ class TrainMotion(Command):
     def _train(self, tell: "Progress") -> Outcome:
         from dataclasses import replace
 
+        from emohead.motion.diffusion_loss import LossWeights
         from emohead.motion.diffusion_model import save_diffusion
         from emohead.motion.motion_training import MotionTrainingConfig, default_network, train_motion
         from emohead.motion.training import TrainingConfig
 
-        config = MotionTrainingConfig(
-            network=replace(default_network(), width=self.width),
-            batches=replace(MotionTrainingConfig().batches, n_clips=self.batch),
-            training=TrainingConfig(steps=self._n_steps, seed=self.seed, precision=self.precision),
-        )
         corpus = self._corpus(tell)
+        config = MotionTrainingConfig(
+            network=replace(default_network(corpus.features.shape[2]), width=self.width),
+            batches=replace(MotionTrainingConfig().batches, n_clips=self.batch),
+            weights=LossWeights(adversarial=self.adversarial),
+            training=TrainingConfig(steps=self._n_steps, seed=self.seed, precision=self.precision),
+            deterministic=self.deterministic,
+        )
         model = train_motion(corpus, self.work / "run", config=config, report=self._reporter(tell, 0.4, self.work / "run"))
         save_diffusion(model, self.out)
         return Outcome(f"wrote {self.out}: {self._n_steps} steps on {corpus.n_clips} performances, {corpus.hours:.1f} h; see {self.work}")
@@ -128,8 +139,10 @@ class TrainMotion(Command):
         from emohead.data.motion_corpus import MotionCorpusConfig, build_motion_corpus
         from emohead.data.phone_corpus import well_aligned
         from emohead.data.speech_corpora import build_speech_corpora, split_speakers
+        from emohead.motion.features.sounds import encoder_to_train_with
         from emohead.motion.phone_net import load_phone_net
 
+        encoder = encoder_to_train_with(self.features, self.features_from)
         tell(0.0, "making voices")
         voices = build_speech_corpora(self.human, self.work / "voices", n_synthetic=self.shards)
         shares = [1.0] * len(voices)
@@ -142,11 +155,13 @@ class TrainMotion(Command):
             load_phone_net(),
             prototypes(),
             config=MotionCorpusConfig(n_clips=self.clips, seed=self.seed),
+            encoder=encoder,
             progress=lambda share, text: tell(0.1 + 0.3 * share, text),
         )
 
     def _check(self) -> None:
         from emohead.errors import InputError
+        from emohead.motion.features.base import encoder_named
 
         if self.human is not None and not (self.human / "transcripts.tsv").is_file():
             raise InputError(f"--human {self.human}: no transcripts.tsv there (columns file, speaker, split, text, canonical_phones)")
@@ -155,6 +170,11 @@ class TrainMotion(Command):
         for name, value in (("clips", self.clips), ("steps", self._n_steps), ("batch", self.batch), ("width", self.width)):
             if value < 1:
                 raise InputError(f"--{name} {value}: give 1 or more")
+        if not 0.0 <= self.adversarial <= 1.0:
+            raise InputError(f"--adversarial {self.adversarial:g}: give 0..1")
+        encoder = encoder_named(self.features, {"source": self.features_from} if self.features_from else {})
+        if self.features_from or self.features in ("mel", "phones"):
+            encoder.build()  # what is not there is said before hours of work
         if self.width % 4:
             raise InputError(f"--width {self.width}: give a multiple of 4")
         if self.personalise is not None and not self.personalise.is_dir():

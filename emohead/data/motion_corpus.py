@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,9 @@ from emohead.data.phone_batches import BatchConfig, PhoneBatches
 from emohead.data.phone_corpus import CORPUS_RATE, PhoneCorpus
 from emohead.data.prompt_plans import EMOTIONS, PlanConfig, PromptPlan, random_plan
 from emohead.errors import InputError
-from emohead.motion.features.phone_bottleneck import N_FEATURES, speech_features
+from emohead.motion.features.base import SpeechEncoder, check_features
+from emohead.motion.features.phone_bottleneck import N_FEATURES
+from emohead.motion.features.sounds import sounds
 from emohead.motion.phone_net import PhoneNet
 from emohead.motion.phones import PHONES
 from emohead.motion.rules import RuleConfig
@@ -57,7 +60,7 @@ class MotionCorpus:
     """Performances, all of one length; arrays stay on disk until they are read."""
 
     features: np.ndarray
-    """`[n, 2 T, D]` float16: what is heard every 10 ms (`features.phone_bottleneck`)."""
+    """`[n, 2 T, D]` float16: what is heard every 10 ms (`features.sounds`)."""
     labels: np.ndarray
     """`[n, 2 T]` uint8: the phone that is spoken, or `UNKNOWN_LABEL`."""
     motion: np.ndarray
@@ -68,6 +71,8 @@ class MotionCorpus:
     """`[n, T / 2, E]` float16: the emotions meant."""
     style: np.ndarray
     """`[n, Y]` float32: the measured style."""
+    encoder: Mapping[str, Any] | None = None
+    """What heard the voices (`features.base.encoder_record`); None for a phone network that is not named."""
 
     @property
     def n_clips(self) -> int:
@@ -90,6 +95,7 @@ def build_motion_corpus(
     prototypes: Mapping[str, Float[Tensor, " A"]],
     *,
     config: MotionCorpusConfig | None = None,
+    encoder: tuple[SpeechEncoder | None, Mapping[str, Any]] | None = None,
     progress: Progress | None = None,
 ) -> MotionCorpus:
     """Make a corpus in `folder`, going on where an interrupted run stopped; one that is whole is only opened.
@@ -100,6 +106,7 @@ def build_motion_corpus(
         net: hears the voices.
         prototypes: the action units of each of `EMOTIONS` at full intensity.
         config: settings; a folder of other settings is an error.
+        encoder: what the motion network will hear through (`features.sounds.encoder_to_train_with`); None for what `net` hears.
         progress: told the share done.
 
     Raises:
@@ -107,12 +114,13 @@ def build_motion_corpus(
     """
     config = config or MotionCorpusConfig()
     if (folder / ABOUT_FILE).is_file():
-        return load_motion_corpus(folder, config=config)
+        return load_motion_corpus(folder, config=config, encoder=encoder[1] if encoder else None)
     folder.mkdir(parents=True, exist_ok=True)
-    arrays, done = _open(folder, config)
+    listen, record = encoder or (None, None)
+    arrays, done = _open(folder, config, N_FEATURES if listen is None else listen.dim)
     batches = PhoneBatches(speech, net.front_end, BatchConfig(n_clips=1, n_frames=round(config.seconds * LABEL_RATE)), seed=config.seed)
     for number in range(done, config.n_clips):
-        for name, value in _clip(number, batches, net, prototypes, config).items():
+        for name, value in _clip(number, batches, net, listen, prototypes, config).items():
             arrays[name][number] = value
         if (number + 1) % 50 == 0 or number + 1 == config.n_clips:
             for array in arrays.values():
@@ -120,24 +128,26 @@ def build_motion_corpus(
             (folder / "done.txt").write_text(str(number + 1))
             if progress:
                 progress((number + 1) / config.n_clips, "acting")
-    (folder / ABOUT_FILE).write_text(json.dumps(asdict(config), indent=1))
-    return load_motion_corpus(folder, config=config)
+    (folder / ABOUT_FILE).write_text(json.dumps({"settings": asdict(config), "encoder": record}, indent=1))
+    return load_motion_corpus(folder)
 
 
-def load_motion_corpus(folder: Path, *, config: MotionCorpusConfig | None = None) -> MotionCorpus:
+def load_motion_corpus(folder: Path, *, config: MotionCorpusConfig | None = None, encoder: Mapping[str, Any] | None = None) -> MotionCorpus:
     """Open a corpus.
 
     Raises:
-        InputError: there is none, it is damaged, or it was made with other settings than `config`.
+        InputError: there is none, it is damaged, or it was made with other settings than `config` or heard through another `encoder`.
     """
     try:
         about = json.loads((folder / ABOUT_FILE).read_text())
         arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _DTYPES}
     except (OSError, ValueError) as error:
         raise InputError(f"{folder}: no motion corpus there ({type(error).__name__}); emohead train motion makes one") from error
-    if config and about != json.loads(json.dumps(asdict(config))):
+    if config and about.get("settings") != json.loads(json.dumps(asdict(config))):
         raise InputError(f"{folder}: made with other settings ({ABOUT_FILE}); give another --work folder or remove it")
-    return MotionCorpus(**arrays)
+    if encoder is not None:
+        check_features(about.get("encoder") or {}, encoder, trained=str(folder))
+    return MotionCorpus(**arrays, encoder=about.get("encoder"))
 
 
 def prompt_columns(track: AUTrack) -> Float[Tensor, "T N_PROMPT"]:
@@ -173,7 +183,12 @@ def segments_of(labels: np.ndarray) -> list[PhoneSegment]:
 
 
 def _clip(
-    number: int, batches: PhoneBatches, net: PhoneNet, prototypes: Mapping[str, Tensor], config: MotionCorpusConfig
+    number: int,
+    batches: PhoneBatches,
+    net: PhoneNet,
+    encoder: SpeechEncoder | None,
+    prototypes: Mapping[str, Tensor],
+    config: MotionCorpusConfig,
 ) -> dict[str, np.ndarray]:
     random = np.random.default_rng((config.seed, number))
     samples, labels = batches.clip(random)
@@ -183,7 +198,7 @@ def _clip(
     motion, closure = engine.parts(audio, segments_of(labels), prompt=plan.track, fps=MOTION_RATE, seed=int(random.integers(2**31)))
     vectors = to_vectors(motion, closure)
     return {
-        "features": speech_features(*_heard(audio, net, random, config)).numpy(),
+        "features": sounds(*_heard(audio, net, random, config), encoder).numpy(),
         "labels": labels,
         "motion": vectors.numpy(),
         "style": style_of(vectors, MOTION_RATE).numpy(),
@@ -206,10 +221,10 @@ def _conditions(plan: PromptPlan) -> dict[str, np.ndarray]:
     return {"prompt": paired(prompt_columns(plan.track)), "emotion": paired(plan.emotion)}
 
 
-def _open(folder: Path, config: MotionCorpusConfig) -> tuple[dict[str, np.memmap], int]:
+def _open(folder: Path, config: MotionCorpusConfig, n_features: int) -> tuple[dict[str, np.memmap], int]:
     n_frames = round(config.seconds * MOTION_RATE)
     shapes = {
-        "features": (2 * n_frames, N_FEATURES),
+        "features": (2 * n_frames, n_features),
         "labels": (2 * n_frames,),
         "motion": (n_frames, N_CHANNELS),
         "prompt": (n_frames // 2, N_PROMPT),

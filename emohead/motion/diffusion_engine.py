@@ -14,8 +14,10 @@ from emohead.errors import InputError
 from emohead.motion import blinks, closures
 from emohead.motion.articulation import INNER_FPS, frame_times, sample, smooth
 from emohead.motion.denoiser import Conditions
-from emohead.motion.diffusion_model import DiffusionModel, load_diffusion
-from emohead.motion.features.phone_bottleneck import certain, speech_features
+from emohead.motion.diffusion_model import ASSET_NAME, DiffusionModel, load_diffusion
+from emohead.motion.features.base import SpeechEncoder
+from emohead.motion.features.phone_bottleneck import certain
+from emohead.motion.features.sounds import encoder_for, sounds
 from emohead.motion.phone_net import load_phone_net
 from emohead.motion.phones import PHONE_INDEX
 from emohead.motion.prosody import activity_of_segments
@@ -39,15 +41,21 @@ class DiffusionEngine:
     """Probability of /p b m/ at which lips are about half shut; the recogniser's own."""
     style: Float[Tensor, " Y"] | None = None
     """A speaking style (`motion.style.style_of`); None takes the network's own, if it is personalised."""
+    encoder: SpeechEncoder | None = None
+    """Hears the voice for the network; None gives it the phones that are heard anyway."""
 
     @classmethod
     def load(cls, path: Path | None = None, *, sampling: SamplingConfig | None = None) -> "DiffusionEngine":
         """The engine that ships, or one with weights of your own.
 
         Raises:
-            InputError: its weights are not on the asset path, or the file is not a diffusion.
+            InputError: its weights are not on the asset path, the file is not a diffusion, or its speech encoder is not here.
         """
-        return cls(load_diffusion(path), sampling or SamplingConfig(), load_phone_net().config.closure_threshold)
+        model, sampling = load_diffusion(path), sampling or SamplingConfig()
+        if model.deterministic:
+            sampling = replace(sampling, steps=1, diversity=0.0)
+        encoder = encoder_for(model.encoder, trained=str(path or ASSET_NAME))
+        return cls(model, sampling, load_phone_net().config.closure_threshold, encoder=encoder)
 
     def __call__(
         self,
@@ -77,7 +85,7 @@ class DiffusionEngine:
         n_frames = check_request(audio, prompt, fps)
         n_drawn = 2 * math.ceil(n_frames / fps * FPS / 2)
         heard = _heard(audio, speech)
-        conditions = self.conditions(speech_features(audio, heard), n_drawn, prompt=prompt, emotion=emotion)
+        conditions = self.conditions(sounds(audio, heard, self.encoder), n_drawn, prompt=prompt, emotion=emotion)
         if given is not None:
             wanted, mask = (track[None, :n_drawn] for track in given)
             conditions = replace(conditions, given=self.model.scale.shrink(wanted) * mask, mask=mask)

@@ -1,17 +1,19 @@
-"""What the denoiser is trained for: the clean motion, its velocity, lips that meet when they must, a mouth that can be read, stillness."""
+"""What the denoiser is trained for: the clean motion, its velocity, lips that meet when they must, a face that can be read, stillness."""
 
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional
 
-from emohead.data.alignments import UNKNOWN_LABEL
+from emohead.channels import N_AU, RIG_INDEX
+from emohead.head.action_units import au_to_rig
 from emohead.motion.closures import parting_mm
+from emohead.motion.denoiser import FRAMES_PER_TOKEN, DenoiserConfig
 from emohead.motion.motion_batches import MotionBatch
-from emohead.motion.phones import PHONE_INDEX, PHONES
-from emohead.motion.vector import CHANNELS, MotionScale, columns_of
+from emohead.motion.phones import PHONE_INDEX
+from emohead.motion.readers import EmotionReader, PhoneReader, RealismReader, SyncExpert, held
+from emohead.motion.vector import CHANNELS, N_CHANNELS, RIG_CHANNELS, MotionScale, columns_of
 
 _CLOSING_MM = 1.5
 """Lip opening at which its error still weighs 1/e more than that of an open mouth."""
@@ -23,68 +25,78 @@ class LossWeights:
 
     velocity: float = 1.0
     """Mean squared error of the frame-to-frame change, in units of its own spread."""
-    lips: float = 0.5
+    lips: float = 1.5
     """Mean absolute error of the lip opening (mm), weighted towards closures."""
-    phone: float = 0.05
-    """Cross entropy of a small reader that tells the phone from the predicted mouth."""
+    phone: float = 0.02
+    """The phone can be read off the mouth."""
+    sync: float = 0.02
+    """The moment of the voice can be told from the mouth (lip-sync expert)."""
+    emotion: float = 0.5
+    """The emotion meant can be read off face and head (emotion consistency)."""
+    units: float = 1.0
+    """Mean absolute error of the action units that were asked for (AU consistency)."""
     silence: float = 0.2
     """Change of the mouth where nobody speaks, beyond that of the truth."""
     asked: float = 1.0
     """Additional weight of what was asked for: upper face where an action unit has weight."""
-
-
-class PhoneReader(nn.Module):
-    """Reads phones off a mouth, 40 ms to either side; trained beside the denoiser and thrown away."""
-
-    def __init__(self, width: int = 96):
-        super().__init__()
-        self.columns = columns_of("mouth")
-        self.layers = nn.Sequential(
-            nn.Conv1d(len(self.columns), width, 5, padding=2), nn.SiLU(), nn.Conv1d(width, 2 * len(PHONES), 3, padding=1)
-        )
-
-    def forward(self, scaled: Float[Tensor, "B T M"]) -> Float[Tensor, "B S P"]:
-        """Log-odds of the phone every 10 ms."""
-        found = self.layers(scaled[..., self.columns].transpose(1, 2)).transpose(1, 2)
-        return found.unflatten(-1, (2, len(PHONES))).flatten(1, 2)
+    adversarial: float = 0.0
+    """Cannot be told from performances; an option, .01 to .05."""
 
 
 class DiffusionLoss(nn.Module):
-    """The loss of a predicted clean motion; holds the reader, which is trained with it."""
+    """The loss of a predicted clean motion; holds the readers, which are trained with it."""
 
     spread: Tensor
     velocity_spread: Tensor
     parting: Tensor
     rest: Tensor
+    to_units: Tensor
 
-    def __init__(self, scale: MotionScale, weights: LossWeights, velocity_spread: Float[Tensor, " M"]):
+    def __init__(self, scale: MotionScale, weights: LossWeights, velocity_spread: Float[Tensor, " M"], network: DenoiserConfig):
         super().__init__()
-        self.weights, self.reader = weights, PhoneReader()
+        self.weights = weights
+        self.readers = nn.ModuleDict()
+        if weights.phone > 0:
+            self.readers["phone"] = PhoneReader()
+        if weights.sync > 0:
+            self.readers["sync"] = SyncExpert(network.n_features)
+        if weights.emotion > 0:
+            self.readers["emotion"] = EmotionReader(network.n_emotions)
+        self.realism = RealismReader(N_CHANNELS) if weights.adversarial > 0 else None
         self.register_buffer("spread", scale.spread)
         self.register_buffer("velocity_spread", (velocity_spread / scale.spread).clamp(min=0.02))
         parting = torch.tensor([parting_mm(name) if not name.startswith(("head", "gaze")) else 0.0 for name in CHANNELS])
         self.register_buffer("parting", parting)
         self.register_buffer("rest", (scale.mean * parting).sum())
+        self.register_buffer("to_units", units_of_channels())
         self.mouth, self.upper = columns_of("mouth"), columns_of("upper")
 
     def forward(self, predicted: Float[Tensor, "B T M"], batch: MotionBatch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted sum and its terms; what is given counts nothing."""
+        """The weighted sum and its terms; what is given counts nothing.
+
+        A reader's term has its own training in it: error on the truth plus weight times error on what was predicted.
+        """
         weights, clean = self.weights, batch.clean
         free = 1.0 - batch.conditions.mask
         counted = free.mean().clamp(min=1e-3)
-        asked = batch.conditions.prompt[..., 46:92].amax(-1).repeat_interleave(2, 1)  # [B, T]
+        weight = batch.conditions.prompt[..., N_AU : 2 * N_AU]
         emphasis = torch.ones_like(free)
-        emphasis[..., self.upper] += weights.asked * asked[..., None]
-        error = (predicted - clean).square()
-        terms = {"motion": (error * emphasis * free).mean() / counted}
+        emphasis[..., self.upper] += weights.asked * weight.amax(-1).repeat_interleave(FRAMES_PER_TOKEN, 1)[..., None]
+        error = predicted - clean
+        terms = {"motion": (error.square() * emphasis * free).mean() / counted}
         between = free[:, 1:] * free[:, :-1]
-        change = (predicted.diff(dim=1) - clean.diff(dim=1)) / self.velocity_spread
+        change = error.diff(dim=1) / self.velocity_spread
         terms["velocity"] = weights.velocity * 0.1 * (change.square() * between).mean() / counted
         terms["lips"] = weights.lips * self._lips(predicted, clean)
-        known = batch.labels != UNKNOWN_LABEL
-        if weights.phone > 0 and bool(known.any()):
-            terms["phone"] = weights.phone * functional.cross_entropy(self.reader(predicted)[known], batch.labels[known])
         terms["silence"] = weights.silence * self._restlessness(predicted, batch)
+        if weights.units > 0:
+            missed = ((error * self.spread) @ self.to_units).unflatten(1, (-1, FRAMES_PER_TOKEN)).mean(2)
+            terms["units"] = weights.units * (missed.abs() * weight).sum() / weight.sum().clamp(min=1.0)
+        for name, reader in self.readers.items():
+            terms[name] = reader(clean, batch) + getattr(weights, name) * held(reader, predicted, batch)
+        if self.realism is not None:
+            told_apart = self.realism(clean, 1.0) + self.realism(predicted.detach(), 0.0)
+            terms["adversarial"] = told_apart + weights.adversarial * held(self.realism, predicted, 1.0)
         return torch.stack(list(terms.values())).sum(), terms
 
     def _lips(self, predicted: Tensor, clean: Tensor) -> Tensor:
@@ -96,6 +108,13 @@ class DiffusionLoss(nn.Module):
         silent = (batch.labels == PHONE_INDEX["pau"]).float().unflatten(1, (-1, 2)).amin(-1)[:, 1:]
         moved, true = (values[..., self.mouth].diff(dim=1).abs().mean(-1) for values in (predicted, batch.clean))
         return ((moved - true).clamp(min=0.0) * silent).mean() / silent.mean().clamp(min=1e-3)
+
+
+def units_of_channels() -> Float[Tensor, "M A"]:
+    """From changes of the channels to those of each action unit that by itself explains them best, by the linear part of `au_to_rig`."""
+    effect = torch.zeros(N_AU, N_CHANNELS)
+    effect[:, : len(RIG_CHANNELS)] = au_to_rig(torch.eye(N_AU))[:, [RIG_INDEX[name] for name in RIG_CHANNELS]]
+    return (effect / effect.square().sum(1, keepdim=True).clamp(min=1e-6)).T.contiguous()
 
 
 def velocity_spread(motion: Float[Tensor, "n T M"]) -> Float[Tensor, " M"]:

@@ -41,12 +41,14 @@ class Setting:
 GENERATORS: dict[str, Callable[[Setting], MotionGenerator]] = {
     "rules": lambda setting: setting.rules(),
     "diffusion": lambda setting: replace(DiffusionEngine.load(setting.weights), closure_threshold=setting.closure_threshold),
+    "deterministic": lambda setting: _deterministic(setting),
     "energy": lambda setting: EnergyJaw(),
     "shuffled": lambda setting: OtherVoice(setting.rules(), tuple(setting.voices)),
 }
-"""rules: the rule engine. diffusion: the AU-prompted diffusion that ships. energy: a jaw that follows loudness.
+"""rules: the rule engine. diffusion: the AU-prompted diffusion that ships. deterministic: its twin that
+always predicts the mean (`emohead train motion --deterministic`; none ships). energy: a jaw that follows loudness.
 shuffled: the rule engine hearing another recording."""
-LEARNED: tuple[str, ...] = ("diffusion",)
+LEARNED: tuple[str, ...] = ("diffusion", "deterministic")
 """Those that have weights."""
 
 
@@ -62,3 +64,12 @@ def build_generator(name: str, setting: Setting) -> MotionGenerator:
     if weights and kind not in LEARNED:
         raise InputError(f"generator {name!r}: {kind} has no weights; only {', '.join(LEARNED)} may be followed by a file")
     return GENERATORS[kind](replace(setting, weights=Path(weights) if weights else setting.weights))
+
+
+def _deterministic(setting: Setting) -> MotionGenerator:
+    if setting.weights is None:
+        raise InputError("no deterministic twin ships; train one with emohead train motion --deterministic and give deterministic:FILE")
+    engine = DiffusionEngine.load(setting.weights)
+    if not engine.model.deterministic:
+        raise InputError(f"{setting.weights}: a diffusion, not its deterministic twin; give diffusion:{setting.weights}")
+    return replace(engine, closure_threshold=setting.closure_threshold)

@@ -42,6 +42,10 @@ class MotionBatch:
     conditions: Conditions
     labels: Int[Tensor, "B S"]
     """The phone spoken every 10 ms; 255 where unknown."""
+    sound: Float[Tensor, "B S D"]
+    """What is heard, also where the denoiser does not hear it."""
+    emotion: Float[Tensor, "B N E"]
+    """Emotions meant, also where the denoiser is not told."""
 
 
 class MotionBatches:
@@ -64,14 +68,14 @@ class MotionBatches:
 
         clean = self._scale.shrink(cut(corpus.motion, 1.0).float())
         mask = torch.from_numpy(np.stack([self._given(n_frames, random) for _ in range(config.n_clips)]))
-        heard = _kept(config.deaf, config.n_clips, random)
+        sound, heard = cut(corpus.features, 2.0).float(), _kept(config.deaf, config.n_clips, random)
         prompt, emotion = cut(corpus.prompt, 0.5).float(), cut(corpus.emotion, 0.5).float()
         emotional = emotion.flatten(1).amax(1) > 0
         hide_units = emotional & ~_kept(config.emotion_only, config.n_clips, random).bool()
         hide_emotion = ~hide_units & ~_kept(config.no_emotion, config.n_clips, random).bool()
         styled = _kept(config.no_style, config.n_clips, random)[:, None]
         conditions = Conditions(
-            cut(corpus.features, 2.0).float() * heard[:, None, None],
+            sound * heard[:, None, None],
             torch.where(hide_units[:, None, None], 0.0, prompt),
             torch.where(hide_emotion[:, None, None], 0.0, emotion),
             torch.from_numpy(corpus.style[clips]) * styled,
@@ -79,7 +83,7 @@ class MotionBatches:
             clean * mask,
             mask,
         )
-        return MotionBatch(clean, conditions, cut(corpus.labels, 2.0).long())
+        return MotionBatch(clean, conditions, cut(corpus.labels, 2.0).long(), sound, emotion)
 
     def _given(self, n_frames: int, random: np.random.Generator) -> np.ndarray:
         mask = np.zeros((n_frames, N_CHANNELS), np.float32)

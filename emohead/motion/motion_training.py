@@ -19,9 +19,9 @@ from emohead.motion.training import Report, TrainingConfig, train, write_setting
 from emohead.motion.vector import MotionScale
 
 
-def default_network() -> DenoiserConfig:
-    """The network behind the phone bottleneck."""
-    return DenoiserConfig(N_FEATURES, N_PROMPT, len(EMOTIONS), N_STYLE)
+def default_network(n_features: int = N_FEATURES) -> DenoiserConfig:
+    """The network behind a speech encoder of `n_features`; by default behind the phone bottleneck."""
+    return DenoiserConfig(n_features, N_PROMPT, len(EMOTIONS), N_STYLE)
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class MotionTrainingConfig:
     batches: BatchConfig = field(default_factory=BatchConfig)
     weights: LossWeights = field(default_factory=LossWeights)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    deterministic: bool = False
+    """Always predict from nothing (a regression of the same size and training): the baseline that a diffusion must beat in variety."""
 
 
 def train_motion(
@@ -50,17 +52,20 @@ def train_motion(
     scale = MotionScale.of(seen.flatten(0, 1))
     torch.manual_seed(config.training.seed)
     denoiser = config.network.build()
-    loss = DiffusionLoss(scale, config.weights, velocity_spread(seen))
+    loss = DiffusionLoss(scale, config.weights, velocity_spread(seen), config.network)
     batches = MotionBatches(corpus, scale, config.batches, seed=config.training.seed)
-    write_settings(work, network=config.network, batches=config.batches, weights=config.weights, training=config.training)
+    write_settings(work, config)
     noise_schedule = schedule()
 
     def step_loss(model: nn.Module, terms: nn.Module, number: int) -> tuple[Tensor, dict[str, Tensor]]:
         batch = batches.batch(number)
-        levels = torch.randint(N_LEVELS, (batch.clean.shape[0],))
-        noisy = noise_schedule.add_noise(batch.clean, torch.randn_like(batch.clean), levels)  # pyright: ignore[reportArgumentType]
+        if config.deterministic:
+            levels, noisy = torch.full((batch.clean.shape[0],), N_LEVELS - 1), torch.zeros_like(batch.clean)
+        else:
+            levels = torch.randint(N_LEVELS, (batch.clean.shape[0],))
+            noisy = noise_schedule.add_noise(batch.clean, torch.randn_like(batch.clean), levels)  # pyright: ignore[reportArgumentType]
         predicted = model(noisy, levels / (N_LEVELS - 1), batch.conditions)
         return terms(predicted.float(), batch)
 
     trained = train(denoiser, loss, step_loss, config.training, work, report=report)
-    return DiffusionModel(trained, scale)
+    return DiffusionModel(trained, scale, encoder=corpus.encoder, deterministic=config.deterministic)

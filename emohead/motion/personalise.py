@@ -22,7 +22,8 @@ from emohead.motion.articulation import frame_times, sample
 from emohead.motion.diffusion_loss import DiffusionLoss, LossWeights, velocity_spread
 from emohead.motion.diffusion_model import DiffusionModel
 from emohead.motion.editing import vectors_of
-from emohead.motion.features.phone_bottleneck import speech_features
+from emohead.motion.features.base import SpeechEncoder
+from emohead.motion.features.sounds import encoder_for, sounds
 from emohead.motion.motion_batches import BatchConfig, MotionBatches
 from emohead.motion.noise import N_LEVELS, schedule
 from emohead.motion.phone_net import PhoneNet
@@ -82,7 +83,7 @@ def personalise(
         InputError: clips without sound, or too little of it.
     """
     config = config or PersonaliseConfig()
-    corpus = corpus_of_clips(clips, net, seconds=config.seconds)
+    corpus = corpus_of_clips(clips, net, encoder_for(model.encoder, trained="the network to start from"), seconds=config.seconds)
     n_held = max(1, round(config.held_out * corpus.n_clips))
     training, held_out = _pieces(corpus, slice(0, -n_held)), _pieces(corpus, slice(-n_held, None))
     if training.n_clips < 1:
@@ -99,7 +100,7 @@ def personalise(
         training, model.scale, BatchConfig(n_clips=8, seconds=(1.6, config.seconds), no_style=0.0), seed=config.training.seed
     )
     seen = torch.tensor(training.motion, dtype=torch.float32)
-    loss = DiffusionLoss(model.scale, LossWeights(phone=0.0), velocity_spread(seen))
+    loss = DiffusionLoss(model.scale, LossWeights(phone=0.0, sync=0.0, emotion=0.0), velocity_spread(seen), model.denoiser.config)
     noise_schedule = schedule()
 
     def step_loss(network: nn.Module, terms: nn.Module, number: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -108,11 +109,11 @@ def personalise(
         noisy = noise_schedule.add_noise(batch.clean, torch.randn_like(batch.clean), levels)  # pyright: ignore[reportArgumentType]
         return terms(network(noisy, levels / (N_LEVELS - 1), batch.conditions), batch)
 
-    fitted = DiffusionModel(train(own, loss, step_loss, config.training, work, report=report), model.scale, style)
+    fitted = DiffusionModel(train(own, loss, step_loss, config.training, work, report=report), model.scale, style, model.encoder)
     return Personalised(fitted, before, denoising_error(fitted, held_out))
 
 
-def corpus_of_clips(clips: Sequence[CorpusClip], net: PhoneNet, *, seconds: float) -> MotionCorpus:
+def corpus_of_clips(clips: Sequence[CorpusClip], net: PhoneNet, encoder: SpeechEncoder | None, *, seconds: float) -> MotionCorpus:
     """Tracked clips cut into pieces of one length; nothing was asked for and the phones are not known.
 
     Raises:
@@ -123,7 +124,7 @@ def corpus_of_clips(clips: Sequence[CorpusClip], net: PhoneNet, *, seconds: floa
     for clip in clips:
         if clip.audio is None:
             continue
-        features = speech_features(clip.audio, net.posteriors(clip.audio))
+        features = sounds(clip.audio, net.posteriors(clip.audio), encoder)
         n_all = min(features.shape[0] // 2, int(clip.motion.n_frames / clip.motion.fps * MOTION_RATE))
         vectors = sample(vectors_of(clip.motion), clip.motion.fps, frame_times(n_all, MOTION_RATE))
         for start in range(0, n_all - n_frames + 1, n_frames):

@@ -177,7 +177,7 @@ def train_speech_to_au(
     torch.manual_seed(config.training.seed)
     net, loss = config.network.build(), SpeechToAULoss(spread, len({voice.emotion for voice in voices}), config)
     batches = VoiceBatches(performed, voices, prototypes, config)
-    write_settings(work, config=config)
+    write_settings(work, config)
 
     def step_loss(model: nn.Module, terms: nn.Module, number: int) -> tuple[Tensor, dict[str, Tensor]]:
         batch = batches.batch(number)

@@ -19,7 +19,7 @@ from emohead.errors import InputError
 from emohead.motion import blinks, closures
 from emohead.motion.articulation import smooth
 from emohead.motion.diffusion_engine import DiffusionEngine
-from emohead.motion.features.phone_bottleneck import speech_features
+from emohead.motion.features.sounds import sounds
 from emohead.motion.phone_net import PhoneNet, load_phone_net
 from emohead.motion.phones import PHONE_INDEX
 from emohead.motion.sampling import FPS, draw_window, initial_noise
@@ -161,7 +161,7 @@ class MotionStream:
             self._samples, self._dropped = self._samples[start - self._dropped :], start
         audio = Waveform(self._samples[start - self._dropped : stop - self._dropped], _RATE)
         posteriors = self._net.posteriors(audio)
-        features = speech_features(audio, posteriors)
+        features = sounds(audio, posteriors, self.engine.encoder)
         last = 2 * n_frames
         heard = PhonePosteriors(posteriors.fps, posteriors.probabilities[-last:], posteriors.energy[-last:])
         return heard, features[-last:]

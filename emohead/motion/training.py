@@ -92,7 +92,8 @@ def train(
         value, terms = step_loss(trained, loss, draw)
         optimizer.zero_grad()
         accelerator.backward(value)
-        accelerator.clip_grad_norm_(parameters, 1.0)
+        accelerator.clip_grad_norm_(model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(loss.parameters(), 1.0)  # apart: what a loss learns for itself must not slow the model
         optimizer.step()
         _average(average, model, min(config.average, (step + 1) / (step + 10)))
         for name, term in {"loss": value, **terms}.items():
@@ -196,7 +197,7 @@ def _log(work: Path, step: int, means: dict[str, float]) -> None:
         file.write(json.dumps({"step": step, **{name: round(value, 5) for name, value in means.items()}}) + "\n")
 
 
-def write_settings(work: Path, **settings: Any) -> None:
-    """The resolved settings of a run, beside its checkpoints."""
+def write_settings(work: Path, config: Any) -> None:
+    """The resolved settings of a run (a dataclass), beside its checkpoints."""
     work.mkdir(parents=True, exist_ok=True)
-    (work / "settings.json").write_text(json.dumps({name: asdict(value) for name, value in settings.items()}, indent=1) + "\n")
+    (work / "settings.json").write_text(json.dumps(asdict(config), indent=1) + "\n")

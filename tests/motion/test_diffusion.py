@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from emohead.channels import RIG_INDEX
-from emohead.errors import InputError
+from emohead.errors import InputError, ResourceError
 from emohead.motion.denoiser import Conditions
 from emohead.motion.diffusion_engine import DiffusionEngine
 from emohead.motion.diffusion_model import DiffusionModel, load_diffusion, save_diffusion
+from emohead.motion.features.sounds import encoder_to_train_with
 from emohead.motion.motion_training import default_network
 from emohead.motion.noise import noise_of_frames, schedule
 from emohead.motion.sampling import SamplingConfig, draw
@@ -120,11 +121,22 @@ def test_the_file_gives_the_same_network(model: DiffusionModel, tmp_path: Path):
     back = load_diffusion(tmp_path / "a.safetensors")
     for name, tensor in model.denoiser.state_dict().items():
         assert torch.equal(back.denoiser.state_dict()[name], tensor.half().float()), name
-    with pytest.raises(InputError, match="trained with mel features, not hubert"):
-        load_diffusion(tmp_path / "a.safetensors", features="hubert")
+    assert back.encoder is None
     (tmp_path / "b.safetensors").write_bytes(b"no such thing")
     with pytest.raises(InputError, match="not a motion diffusion"):
         load_diffusion(tmp_path / "b.safetensors")
+
+
+def test_a_checkpoint_of_other_features_is_refused(model: DiffusionModel, tmp_path: Path):
+    _, record = encoder_to_train_with("phones")
+    save_diffusion(replace(model, encoder=record), tmp_path / "a.safetensors")
+    assert DiffusionEngine.load(tmp_path / "a.safetensors").encoder is None
+    save_diffusion(replace(model, encoder=record | {"weights": "0" * 16}), tmp_path / "b.safetensors")
+    with pytest.raises(InputError, match=r"b.safetensors: trained on phones features .* another checksum of the weights"):
+        DiffusionEngine.load(tmp_path / "b.safetensors")
+    save_diffusion(replace(model, encoder={"name": "hubert", "settings": {"source": str(tmp_path / "none")}}), tmp_path / "c.safetensors")
+    with pytest.raises((InputError, ResourceError), match=r"none|transformers"):
+        DiffusionEngine.load(tmp_path / "c.safetensors")
 
 
 def test_the_engine_speaks_at_any_rate_and_shuts_the_lips(model: DiffusionModel):

@@ -8,18 +8,28 @@ import numpy as np
 import pytest
 import torch
 
-from emohead.channels import N_AU
+from emohead.channels import AU_INDEX, N_AU, RIG_INDEX
 from emohead.data.alignments import UNKNOWN_LABEL
 from emohead.data.motion_corpus import MotionCorpus, MotionCorpusConfig, build_motion_corpus, load_motion_corpus, segments_of
 from emohead.data.phone_corpus import PhoneCorpus, Utterance
 from emohead.data.prompt_plans import EMOTIONS, PlanConfig, random_plan
 from emohead.errors import InputError
+from emohead.head.action_units import au_to_rig
+from emohead.motion.diffusion_engine import DiffusionEngine
+from emohead.motion.diffusion_loss import DiffusionLoss, LossWeights, units_of_channels, velocity_spread
+from emohead.motion.diffusion_model import save_diffusion
+from emohead.motion.features.mel import LogMel
+from emohead.motion.features.phone_bottleneck import N_FEATURES
+from emohead.motion.features.sounds import encoder_to_train_with
+from emohead.motion.generators import Setting, build_generator
 from emohead.motion.motion_batches import BatchConfig, MotionBatches
 from emohead.motion.motion_training import MotionTrainingConfig, default_network, train_motion
-from emohead.motion.phone_net import PhoneNetConfig
+from emohead.motion.phone_net import PhoneNetConfig, load_phone_net
 from emohead.motion.phones import PHONE_INDEX, PHONES
+from emohead.motion.readers import EmotionReader, PhoneReader, SyncExpert, held
 from emohead.motion.training import TrainingConfig, log_lines
-from emohead.motion.vector import MotionScale
+from emohead.motion.vector import N_CHANNELS, RIG_CHANNELS, MotionScale
+from tests.tiny import voice
 
 pytest.importorskip("diffusers")
 pytest.importorskip("accelerate")
@@ -28,10 +38,14 @@ PROTOTYPES = {name: torch.linspace(0.0, 1.0, N_AU).roll(index) for index, name i
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> MotionCorpus:
+def speech() -> PhoneCorpus:
     random = np.random.default_rng(0)
     labels = np.repeat(random.integers(len(PHONES), size=60), 10).astype(np.uint8)
-    speech = PhoneCorpus((3000 * random.standard_normal(labels.size * 160)).astype(np.int16), labels, (Utterance(0, 600, "one", ""),))
+    return PhoneCorpus((3000 * random.standard_normal(labels.size * 160)).astype(np.int16), labels, (Utterance(0, 600, "one", ""),))
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory, speech: PhoneCorpus) -> MotionCorpus:
     net = replace(PhoneNetConfig(), width=16, n_blocks=2).build()
     folder = tmp_path_factory.mktemp("corpus")
     return build_motion_corpus(folder, [(speech, 1.0)], net, PROTOTYPES, config=MotionCorpusConfig(n_clips=4, seconds=2.4))
@@ -49,6 +63,25 @@ def test_a_corpus_of_other_settings_is_refused(corpus: MotionCorpus):
         load_motion_corpus(folder, config=MotionCorpusConfig(n_clips=5, seconds=2.4))
     with pytest.raises(InputError, match="no motion corpus there"):
         load_motion_corpus(folder / "nothing")
+
+
+def test_another_encoder_is_kept_with_the_corpus_and_the_network(tmp_path: Path, speech: PhoneCorpus):
+    encoder, record = encoder_to_train_with("mel")
+    net = replace(PhoneNetConfig(), width=16, n_blocks=2).build()
+    made = MotionCorpusConfig(n_clips=2, seconds=2.4)
+    corpus = build_motion_corpus(tmp_path / "corpus", [(speech, 1.0)], net, PROTOTYPES, config=made, encoder=(encoder, record))
+    assert corpus.features.shape == (2, 240, 80) and corpus.encoder == json.loads(json.dumps(record))
+    with pytest.raises(InputError, match="trained on mel features"):
+        load_motion_corpus(tmp_path / "corpus", encoder=encoder_to_train_with("phones")[1])
+    config = MotionTrainingConfig(
+        network=replace(default_network(80), width=16, n_blocks=4, n_heads=2),
+        batches=BatchConfig(n_clips=2, seconds=(1.6, 1.6)),
+        training=TrainingConfig(steps=1, every=1, report_every=1, warmup=1),
+    )
+    save_diffusion(train_motion(corpus, tmp_path / "run", config=config), tmp_path / "mel.safetensors")
+    engine = DiffusionEngine.load(tmp_path / "mel.safetensors")
+    assert isinstance(engine.encoder, LogMel)
+    assert engine(voice(), load_phone_net().posteriors(voice())).n_frames == 15
 
 
 def test_labels_become_phones():
@@ -120,3 +153,70 @@ def test_a_run_of_another_network_is_not_continued(corpus: MotionCorpus, tmp_pat
     run(16)
     with pytest.raises(InputError, match="network of other sizes"):
         run(32)
+
+
+@pytest.fixture
+def batches(corpus: MotionCorpus) -> MotionBatches:
+    scale = MotionScale.of(torch.tensor(corpus.motion, dtype=torch.float32).flatten(0, 1))
+    return MotionBatches(corpus, scale, BatchConfig(n_clips=4, seconds=(1.6, 1.6)), seed=0)
+
+
+def test_readers_learn_from_the_truth_and_teach_by_it(batches: MotionBatches):
+    batch = batches.batch(0)
+    torch.manual_seed(0)
+    for reader in (PhoneReader(), SyncExpert(N_FEATURES), EmotionReader(len(EMOTIONS))):
+        optimizer = torch.optim.Adam(reader.parameters(), 3e-3)
+        first = float(reader(batch.clean, batch).detach())
+        for _ in range(60):
+            optimizer.zero_grad()
+            reader(batch.clean, batch).backward()
+            optimizer.step()
+        reader.zero_grad()
+        other = batch.clean.roll(1, 0).requires_grad_()
+        wrong = held(reader, other, batch)
+        wrong.backward()
+        learned = float(reader(batch.clean, batch).detach())
+        assert learned < 0.9 * first and float(wrong.detach()) > learned
+        assert other.grad is not None and float(other.grad.abs().sum()) > 0
+        assert all(weight.grad is None for weight in reader.parameters()), "held readers do not learn"
+
+
+def test_every_term_of_the_loss_is_least_for_the_truth(corpus: MotionCorpus, batches: MotionBatches):
+    batch = batches.batch(1)
+    spread = velocity_spread(torch.tensor(corpus.motion, dtype=torch.float32))
+    scale = MotionScale.of(torch.tensor(corpus.motion, dtype=torch.float32).flatten(0, 1))
+    loss = DiffusionLoss(scale, LossWeights(adversarial=0.05), spread, default_network())
+    _, best = loss(batch.clean, batch)
+    value, worse = loss(batch.clean + 0.5 * torch.randn_like(batch.clean), batch)
+    assert set(best) == {"motion", "velocity", "lips", "phone", "sync", "emotion", "units", "silence", "adversarial"}
+    for name in ("motion", "velocity", "lips", "units"):
+        assert float(best[name].detach()) < 1e-6 < float(worse[name].detach()), name
+    assert float(value.detach()) == pytest.approx(float(torch.stack(list(worse.values())).sum().detach()))
+    assert set(DiffusionLoss(scale, LossWeights(phone=0.0, sync=0.0, emotion=0.0), spread, default_network())(batch.clean, batch)[1]) == {
+        "motion", "velocity", "lips", "units", "silence",
+    }  # fmt: skip
+
+
+def test_units_are_read_off_the_rig():
+    for name in ("AU4L", "AU12R", "AU9L", "AU5R"):
+        one_hot = torch.zeros(1, N_AU)
+        one_hot[0, AU_INDEX[name]] = 0.3
+        rig = au_to_rig(one_hot)[:, [RIG_INDEX[channel] for channel in RIG_CHANNELS]]
+        found = torch.cat([rig, torch.zeros(1, N_CHANNELS - len(RIG_CHANNELS))], 1) @ units_of_channels()
+        assert float(found[0, AU_INDEX[name]]) == pytest.approx(0.3, abs=0.06)
+
+
+def test_the_deterministic_twin_is_drawn_from_nothing(corpus: MotionCorpus, tmp_path: Path):
+    config = MotionTrainingConfig(
+        network=replace(default_network(), width=16, n_blocks=4, n_heads=2),
+        batches=BatchConfig(n_clips=3, seconds=(1.6, 1.6)),
+        training=TrainingConfig(steps=2, every=2, report_every=1, warmup=1),
+        deterministic=True,
+    )
+    save_diffusion(train_motion(corpus, tmp_path / "run", config=config), tmp_path / "twin.safetensors")
+    engine = build_generator(f"deterministic:{tmp_path / 'twin.safetensors'}", Setting())
+    assert isinstance(engine, DiffusionEngine)
+    takes = [engine(voice(), load_phone_net().posteriors(voice()), seed=seed) for seed in (1, 2)]
+    assert torch.equal(takes[0].rig, takes[1].rig)
+    with pytest.raises(InputError, match="emohead train motion --deterministic"):
+        build_generator("deterministic", Setting())
