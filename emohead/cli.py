@@ -17,6 +17,7 @@ from emohead.commands.animate import Animate
 from emohead.commands.assets import Assets
 from emohead.commands.describe_au import Au
 from emohead.commands.doctor import Doctor
+from emohead.commands.edit import EditMotion
 from emohead.commands.evaluate import EvaluateRecon
 from emohead.commands.evaluate_motion import EvaluateMotion
 from emohead.commands.inspect import Inspect
@@ -66,6 +67,7 @@ Commands = (
     Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Render, tyro.conf.subcommand("render")]
     | Annotated[Animate, tyro.conf.subcommand("animate")]
+    | Annotated[EditMotion, tyro.conf.subcommand("edit")]
     | Annotated[Au, tyro.conf.subcommand("au")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]

@@ -32,8 +32,8 @@ class Performance:
 
     audio: Waveform
     """The voice as it was heard, mono."""
-    sound: Path | Waveform
-    """The original recording, which becomes the video's sound."""
+    sound: Path | Waveform | None
+    """The original recording, which becomes the video's sound; None for a silent video."""
     motion: HeadMotion
     """What the head does."""
     prompt: AUTrack

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 SILENCE_PEAK = 1e-3
 """A recording whose peak stays below this (-60 dB) has no voice in it."""
 FPS_RANGE = (1.0, 120.0)
+MAX_MISMATCH = 0.2
+"""Seconds that a motion and its sound may differ before it is said."""
 PLANNING_STARTS, LISTENING_STARTS = 0.02, 0.04
 """Shares of the work that are done by then; `performance.DRAWING_STARTS` follows."""
 MAX_TRANSCRIPT_BYTES = 1 << 20
@@ -171,6 +173,31 @@ class Pipeline:
         return Performance(
             planned.audio, planned.sound, motion, planned.prompt, settings, planned.warnings, self.renderer, camera, progress
         )
+
+    def play(
+        self, motion: HeadMotion, audio: str | Path | Waveform | None = None, *, size: int = 512, progress: Progress | None = None
+    ) -> Performance:
+        """Let the avatar do a motion that is there already: of `animate`, edited, tracked, or of another tool.
+
+        Args:
+            motion: what the head does (`export.base.read_motion`).
+            audio: its sound; None makes a silent video.
+            size: side of the square pictures in pixels, even.
+            progress: told the share done while the performance is saved.
+
+        Raises:
+            InputError: a recording or a size that cannot be used.
+        """
+        camera, seconds = self.renderer.camera(size), motion.n_frames / motion.fps
+        voice = Waveform(torch.zeros(round(16000 * seconds)), 16000) if audio is None else audio
+        heard = voice if isinstance(voice, Waveform) else read_audio(voice)
+        warnings = ()
+        if abs(heard.duration - seconds) > MAX_MISMATCH:
+            warnings = (f"the motion lasts {seconds:.2f} s, its sound {heard.duration:.2f} s: the video is as long as the motion",)
+        sound = audio if audio is None or isinstance(audio, Waveform) else Path(audio)
+        settings = {"frames": motion.n_frames, "fps": motion.fps, **self.settings(size), "emohead": emohead.__version__}
+        nothing = AUTrack.neutral(motion.n_frames, motion.fps)
+        return Performance(heard, sound, motion, nothing, settings, warnings, self.renderer, camera, progress)
 
     def stream(self, pieces: Iterable[Waveform], *, seed: int = 0, size: int = 512) -> Iterator["Chunk"]:
         """Let the avatar speak while the speaker still speaks: sound in pieces of any length, chunks of motion and pictures out.

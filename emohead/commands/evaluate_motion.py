@@ -34,8 +34,8 @@ class EvaluateMotion(Command):
     """
 
     generator: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="NAME")] = ()
-    """One to measure, repeatable: rules, diffusion, diffusion:FILE (other weights), energy (a jaw that follows loudness), shuffled
-    (rules hearing another recording). Default: all."""
+    """One to measure, repeatable: rules, diffusion, diffusion:FILE (other weights), deterministic:FILE (its twin without noise), energy (a
+    jaw that follows loudness), shuffled (rules hearing another recording). Default: all but the twin."""
     corpus: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Known motions to compare with: a corpus of emohead track."""
     prompted: bool = False
@@ -71,7 +71,12 @@ class EvaluateMotion(Command):
             tell(0.0, "reading")
             sources = self._sources(tell)
             results = measure(
-                names, sources, load_phone_net(), _moods(), takes=self.takes, progress=lambda share, text: tell(0.2 + 0.8 * share, text)
+                names,
+                sources,
+                load_phone_net(),
+                emotions_at_full(),
+                takes=self.takes,
+                progress=lambda share, text: tell(0.2 + 0.8 * share, text),
             )
         if self.json:
             about = {"corpus": str(self.corpus or ""), "speech": str(self.speech or ""), "limit": self.limit, "takes": self.takes}
@@ -86,7 +91,7 @@ class EvaluateMotion(Command):
         if self.limit < 1 or self.takes < 2:
             raise InputError(f"--limit must be at least 1 and --takes at least 2, got {self.limit} and {self.takes}")
         names = []
-        for name in self.generator or GENERATORS:
+        for name in self.generator or (name for name in GENERATORS if name != "deterministic"):
             try:
                 build_generator(name, Setting())
                 names.append(name)
@@ -178,7 +183,7 @@ def _landmarks(path: Path) -> "Float[Tensor, 'T 478 2']":
     return detect_landmarks(frame.rgb for frame in read_video(path, fps=FILM_FPS)).points
 
 
-def _moods() -> "dict[str, Prompt]":
+def emotions_at_full() -> "dict[str, Prompt]":
     """Each emotion's action units at full intensity in every frame: harder on the lips than any envelope."""
     from controllers.labels import LabelController
     from emohead.channels import AU_INDEX

@@ -3,17 +3,22 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from emohead.commands.options import Outcome, SpeechCommand, to_json
+
+if TYPE_CHECKING:
+    from emohead.types import HeadMotion
 
 
 @dataclass(frozen=True, kw_only=True)
 class Render(SpeechCommand):
     """Make a talking-head video: an avatar speaks a recording and shows the expression you describe."""
 
+    motion: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Draw this motion (.npz of emohead animate, edit or track, or a Live Link Face .csv) instead of making one from the voice."""
     avatar: str = "demo"
     """The avatar: demo, or an .emo file."""
     size: int = 512
@@ -42,11 +47,26 @@ class Render(SpeechCommand):
             from emohead.pipeline import Pipeline, plan
 
             pipeline = Pipeline.from_pretrained(self.avatar, device=self.device)
-            planned = plan(self.recording(), self.request(), progress=tell)
-            if self.dry_run:
-                return Outcome(to_json({**planned.settings, **pipeline.settings(self.size)}), planned.warnings)
-            performance = pipeline.perform(planned, size=self.size, progress=tell)
+            if self.motion is not None:
+                performance = pipeline.play(self._given(self.motion), self.audio, size=self.size, progress=tell)
+                if self.dry_run:
+                    return Outcome(to_json(performance.request), performance.warnings)
+            else:
+                planned = plan(self.recording(), self.request(), progress=tell)
+                if self.dry_run:
+                    return Outcome(to_json({**planned.settings, **pipeline.settings(self.size)}), planned.warnings)
+                performance = pipeline.perform(planned, size=self.size, progress=tell)
             notes = performance.save(self.out)
-        made = f"{performance.n_frames} frames of {self.size}x{self.size} at {self.fps:g} per second on {pipeline.device_name}"
+        made = f"{performance.n_frames} frames of {self.size}x{self.size} at {performance.fps:g} per second on {pipeline.device_name}"
         seconds = time.monotonic() - started
         return Outcome(f"wrote {self.out}: {made}, in {seconds:.1f} s", (*performance.warnings, *notes))
+
+    def _given(self, motion: Path) -> "HeadMotion":
+        from emohead.errors import InputError
+        from emohead.export.base import read_motion
+
+        asked = {"--emotion": self.emotion, "--label": self.label, "--au": self.au, "--transcript": self.transcript}
+        wrong = [name for name, value in asked.items() if value]
+        if wrong:
+            raise InputError(f"{wrong[0]} cannot change the motion of --motion {motion}; emohead edit can")
+        return read_motion(motion)

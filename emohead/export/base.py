@@ -31,6 +31,19 @@ MOTION_FORMATS: dict[str, MotionFormat] = {
 """By suffix; the longest that fits wins."""
 
 
+def read_motion(path: str | Path) -> HeadMotion:
+    """Any motion file that holds what a whole head does: .npz, or .csv of Live Link Face.
+
+    Raises:
+        InputError: another format, or a file that cannot be used.
+    """
+    chosen = motion_format(path)
+    motion = chosen.read(path)
+    if not isinstance(motion, HeadMotion):
+        raise InputError(f"{path}: {chosen.title} are not a whole motion; give an .npz file or a Live Link Face .csv")
+    return motion
+
+
 def motion_format(path: str | Path) -> MotionFormat:
     """The format that the name of `path` asks for.
 

@@ -80,7 +80,7 @@ def edited(
         InputError: an unknown channel, a span or keyframe outside the clip, a value out of range.
     """
     n_frames, fps = original.n_frames, original.fps
-    _check(edit, n_frames / fps)
+    check_edit(edit, n_frames / fps)
     locked = _columns(edit.locked)
     vectors = vectors_of(original)
     n_drawn = 2 * ((round(n_frames / fps * FPS) + 1) // 2)
@@ -173,7 +173,12 @@ def _columns(names: Sequence[str]) -> list[int]:
     return sorted(columns)
 
 
-def _check(edit: Edit, duration: float) -> None:
+def check_edit(edit: Edit, duration: float) -> None:
+    """Refuse an edit that a clip of `duration` seconds cannot have.
+
+    Raises:
+        InputError: an unknown channel, a span or keyframe outside the clip, a value out of range.
+    """
     known = set(CHANNELS)
     for name in edit.locked:
         if name not in known and name not in GROUPS:

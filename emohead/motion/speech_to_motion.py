@@ -18,6 +18,7 @@ from emohead.types import AUTrack, HeadMotion, PhonePosteriors, PhoneSegment, Wa
 if TYPE_CHECKING:
     from emohead.motion.diffusion_engine import DiffusionEngine
 
+Speech = PhonePosteriors | Sequence[PhoneSegment]
 ENGINES: tuple[str, ...] = ("rules", "diffusion")
 """What makes motion: by rule, or drawn from the AU-prompted diffusion."""
 
@@ -51,20 +52,29 @@ def speech_to_motion(
         ResourceError: a transcript of words without the aligner (extra `emohead[text]`).
     """
     check_engine(engine)
-    config = style_named(style) if isinstance(style, str) else style
-    if isinstance(transcript, str):
-        if not transcript.strip():
-            raise InputError("the transcript is empty; give the words that are spoken, or leave it out")
-        transcript = align_transcript(audio, transcript)
-    net = phone_net or load_phone_net()
-    speech = net.posteriors(audio) if transcript is None else transcript
-    rules = with_closure_threshold(config, net.config.closure_threshold).build()
+    speak, speech = _rules_or_diffusion(engine, audio, transcript, style, seed, phone_net or load_phone_net())
+    return speak(audio, speech, prompt=prompt, fps=fps, seed=seed)
+
+
+def diffusion_for(
+    audio: Waveform,
+    *,
+    transcript: str | Sequence[PhoneSegment] | None = None,
+    seed: int = 0,
+    style: str | RuleConfig = "default",
+    engine: str = "diffusion",
+) -> tuple["DiffusionEngine", Speech]:
+    """The diffusion as `speech_to_motion` would use it and the speech that it would be given, for edits.
+
+    Raises:
+        InputError: as `speech_to_motion`, or the engine is no diffusion.
+    """
+    check_engine(engine)
     if engine == "rules":
-        return rules(audio, speech, prompt=prompt, fps=fps, seed=seed)
-    drawn = replace(_diffusion(None if engine in ENGINES else Path(engine)), closure_threshold=net.config.closure_threshold)
-    if config != RuleConfig():
-        drawn = replace(drawn, style=_measured(rules, audio, speech, seed))
-    return drawn(audio, speech, prompt=prompt, fps=fps, seed=seed)
+        raise InputError("the rule engine cannot draw a part of a performance; use the engine diffusion or the file of one")
+    drawn, speech = _rules_or_diffusion(engine, audio, transcript, style, seed, load_phone_net())
+    assert not isinstance(drawn, RuleEngine)
+    return drawn, speech
 
 
 def check_engine(engine: str) -> None:
@@ -77,7 +87,30 @@ def check_engine(engine: str) -> None:
         raise InputError(f"unknown engine {engine!r}; use {', '.join(ENGINES)}, or the file of a diffusion of your own")
 
 
-def _measured(rules: RuleEngine, audio: Waveform, speech: PhonePosteriors | Sequence[PhoneSegment], seed: int) -> Float[Tensor, " Y"]:
+def _rules_or_diffusion(
+    engine: str,
+    audio: Waveform,
+    transcript: str | Sequence[PhoneSegment] | None,
+    style: str | RuleConfig,
+    seed: int,
+    net: PhoneNet,
+) -> tuple["RuleEngine | DiffusionEngine", Speech]:
+    config = style_named(style) if isinstance(style, str) else style
+    if isinstance(transcript, str):
+        if not transcript.strip():
+            raise InputError("the transcript is empty; give the words that are spoken, or leave it out")
+        transcript = align_transcript(audio, transcript)
+    speech = net.posteriors(audio) if transcript is None else transcript
+    rules = with_closure_threshold(config, net.config.closure_threshold).build()
+    if engine == "rules":
+        return rules, speech
+    drawn = replace(_diffusion(None if engine in ENGINES else Path(engine)), closure_threshold=net.config.closure_threshold)
+    if config != RuleConfig():
+        drawn = replace(drawn, style=_measured(rules, audio, speech, seed))
+    return drawn, speech
+
+
+def _measured(rules: RuleEngine, audio: Waveform, speech: Speech, seed: int) -> Float[Tensor, " Y"]:
     """A named style as numbers: what the rule engine's performance of the same voice measures to."""
     from emohead.motion.sampling import FPS
     from emohead.motion.style import style_of

@@ -83,6 +83,7 @@ def train(
     trained, loss, optimizer = accelerator.prepare(model, loss, optimizer)
     average = {name: tensor.to(accelerator.device) for name, tensor in average.items()}
     sums: dict[str, float] = {}
+    learns = [*loss.parameters()]
     started = time.monotonic()
     for step in range(first, config.steps):
         for group in optimizer.param_groups:
@@ -93,7 +94,8 @@ def train(
         optimizer.zero_grad()
         accelerator.backward(value)
         accelerator.clip_grad_norm_(model.parameters(), 1.0)
-        nn.utils.clip_grad_norm_(loss.parameters(), 1.0)  # apart: what a loss learns for itself must not slow the model
+        if learns:
+            nn.utils.clip_grad_norm_(learns, 1.0)  # apart: what a loss learns for itself must not slow the model
         optimizer.step()
         _average(average, model, min(config.average, (step + 1) / (step + 10)))
         for name, term in {"loss": value, **terms}.items():

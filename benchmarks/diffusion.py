@@ -1,0 +1,184 @@
+"""What the diffusion's settings do: steps, guidance and noise, styles, streams.
+
+    python benchmarks/diffusion.py steps guidance styles stream --speech ../shared/data/speech --cache build/measures
+
+steps: mean absolute difference of all rig channels between few steps and 25, same noise, and the distance from the teacher.
+guidance: guidance weight of the sound and freedom of the mouth against diversity of takes, liveliness and the teacher's lips. The teacher
+is the rule engine told the phones of held-out speakers, neutral and in seven moods; the network hears probabilities.
+styles: performances of other recordings in the measured styles of one calm and one lively performance, told apart by a rule that knows
+neither network nor style numbers: the nearer of both in log spread of mouth, brows and head.
+stream: one thread, sound in pieces of 20 ms: seconds per chunk, lateness of the first frame, change at joints against that inside, and the
+largest difference from the same stream given the sound at once.
+Recordings are those of `emohead evaluate motion`: evenly spread utterances of the test speakers of human/.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean, median
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from emohead.commands.evaluate_motion import emotions_at_full
+from emohead.data.measuring_speech import human_utterances
+from emohead.head.generic import load_generic
+from emohead.metrics.judges import load_judges
+from emohead.metrics.motion import joint_ratio
+from emohead.metrics.truth_scores import TEACHER_SEED, TruthClip, clip_of_teacher, truth_scores
+from emohead.metrics.variety import au_std, diversity, group_values
+from emohead.motion.baselines import Voice
+from emohead.motion.diffusion_engine import DiffusionEngine
+from emohead.motion.generators import Setting
+from emohead.motion.phone_net import PhoneNet, load_phone_net
+from emohead.motion.rules import style_named, with_closure_threshold
+from emohead.motion.sampling import FPS, SamplingConfig
+from emohead.motion.streaming import MotionStream, StreamConfig
+from emohead.motion.style import style_of
+from emohead.motion.vector import GROUPS, to_vectors
+from emohead.types import HeadMotion, Waveform
+
+FINE = 25
+TAKES = 3
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What everything is measured with."""
+
+    engine: DiffusionEngine
+    net: PhoneNet
+    clips: Sequence[TruthClip]
+    """The teacher's performances."""
+    voices: Sequence[Voice]
+    """The same recordings as they are heard."""
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="+", choices=("steps", "guidance", "styles", "stream"))
+    parser.add_argument("--speech", type=Path, required=True, help="folder with human/")
+    parser.add_argument("--weights", type=Path, help="a diffusion (default: the one that ships)")
+    parser.add_argument("--limit", type=int, default=16, help="recordings")
+    parser.add_argument("--cache", type=Path, help="keeps alignments")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    net, moods = load_phone_net(), emotions_at_full()
+    teacher = Setting((), net.config.closure_threshold).rules()
+    turns = ["neutral", *moods]
+    utterances = human_utterances(arguments.speech / "human", limit=arguments.limit, cache=arguments.cache)
+    clips = [clip_of_teacher(u, teacher, turns[i % len(turns)], moods, seed=TEACHER_SEED + i) for i, u in enumerate(utterances)]
+    voices = [Voice(clip.audio, net.posteriors(clip.audio)) for clip in clips]
+    bench = Bench(DiffusionEngine.load(arguments.weights), net, clips, voices)
+    parts = {"steps": steps, "guidance": guidance, "styles": styles, "stream": stream}
+    for part in arguments.parts:
+        print(f"\n{part}, {len(clips)} recordings\n")
+        for line in parts[part](bench):
+            print(line, flush=True)
+
+
+def steps(bench: Bench) -> Iterator[str]:
+    """The step-quality curve."""
+    fine = [_spoken(bench, SamplingConfig(steps=FINE), voice, seed) for seed, voice in enumerate(bench.voices)]
+    yield "| steps | rig difference to 25 | LVE mm | opening r |"
+    yield "|--:|--:|--:|--:|"
+    for count in (1, 2, 4, 6, 8, 12, FINE):
+        config = SamplingConfig(steps=count)
+        few = [_spoken(bench, config, voice, seed) for seed, voice in enumerate(bench.voices)]
+        apart = mean(float((a.rig - b.rig).abs().mean()) for a, b in zip(few, fine, strict=True))
+        lips = _against_teacher(bench, config)
+        yield f"| {count} | {apart:.4f} | {lips['lve_mm']:.2f} | {lips['opening_r']:.3f} |"
+
+
+def guidance(bench: Bench) -> Iterator[str]:
+    """Freedom against sync."""
+    yield "| sound guidance | freedom of the mouth | diversity | mouth diversity | upper | AU-std | LVE mm | opening r | lip-sync R@1 |"
+    yield "|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    for weight, mouth, dial in ((1.0, 0.0, 1.0), (1.0, 0.35, 0.0), (1.0, 0.35, 0.5), (1.0, 0.35, 1.0), (1.0, 0.35, 1.5), (1.0, 1.0, 1.0),
+                                (1.5, 0.35, 1.0), (2.0, 0.35, 1.0), (1.5, 1.0, 1.0)):  # fmt: skip
+        sound, noise = dict.fromkeys(GROUPS, 1.0) | {"mouth": weight}, dict.fromkeys(GROUPS, 1.0) | {"mouth": mouth}
+        config = SamplingConfig(sound=sound, noise=noise, diversity=dial)
+        takes = [[_spoken(bench, config, voice, seed) for seed in range(TAKES)] for voice in bench.voices[:4]]
+        apart = [mean(diversity(take, group) for take in takes) for group in ("mouth", "upper")]
+        lively, lips = mean(au_std(take[0]) for take in takes), _against_teacher(bench, config)
+        shown = f"{apart[0]:.4f} | {apart[1]:.4f} | {lively:.3f} | {lips['lve_mm']:.2f} | {lips['opening_r']:.3f}"
+        yield f"| {weight:g} | {mouth:g} | {dial:g} | {shown} | {lips['sync_retrieval']:.3f} |"
+
+
+def styles(bench: Bench) -> Iterator[str]:
+    """Two styles, each from one performance of one recording."""
+    first, names = bench.voices[0], ("calm", "lively")
+    threshold = bench.net.config.closure_threshold
+    acted = {}
+    for name in names:
+        rules = with_closure_threshold(style_named(name), threshold).build()
+        acted[name] = to_vectors(*rules.parts(first.audio, first.speech, fps=FPS, seed=7))
+    references = {
+        name: _spreads(with_closure_threshold(style_named(name), threshold).build()(first.audio, first.speech, seed=7)) for name in names
+    }
+    told = {name: 0 for name in names}
+    for name in names:
+        engine = replace(bench.engine, style=style_of(acted[name], FPS))
+        for seed, voice in enumerate(bench.voices[1:]):
+            shown = _spreads(engine(voice.audio, voice.speech, seed=seed))
+            nearest = min(names, key=lambda other: float((shown - references[other]).norm()))
+            told[name] += nearest == name
+    for name in names:
+        yield f"{name}: {told[name]} of {len(bench.voices) - 1} performances are taken for {name}"
+
+
+def stream(bench: Bench) -> Iterator[str]:
+    """Speed, lateness and seams of a stream."""
+    yield "| steps | chunk ms | look-ahead ms | ms per chunk | first frame after its sound, ms | joint / inside | difference from at once |"
+    yield "|--:|--:|--:|--:|--:|--:|--:|"
+    audio = bench.clips[0].audio
+    for clip in bench.clips[1:4]:
+        audio = replace(audio, samples=torch.cat([audio.samples, clip.audio.samples]))
+    for count in (4, 6):
+        engine = replace(bench.engine, sampling=SamplingConfig(steps=count))
+        for config in (StreamConfig(chunk=0.08, look_ahead=0.08), StreamConfig(), StreamConfig(chunk=0.16, look_ahead=0.12)):
+            chunks, seconds = _streamed(engine, bench.net, audio, config, 0.02)
+            whole, _ = _streamed(engine, bench.net, audio, config, audio.duration)
+            rig, at_once = (torch.cat([chunk.rig for chunk in parts]) for parts in (chunks, whole))
+            joints = torch.tensor([chunk.n_frames for chunk in chunks]).cumsum(0)[:-1].tolist()
+            seam = joint_ratio(replace(HeadMotion.neutral(len(rig), config.fps), rig=rig), joints)
+            cost = median(seconds[2:])
+            late = config.chunk + config.look_ahead + cost
+            apart = float((rig - at_once).abs().max())
+            sizes = f"{1000 * config.chunk:.0f} | {1000 * config.look_ahead:.0f}"
+            yield f"| {count} | {sizes} | {1000 * cost:.0f} | {1000 * late:.0f} | {seam:.2f} | {apart:.1e} |"
+
+
+def _streamed(
+    engine: DiffusionEngine, net: PhoneNet, audio: Waveform, config: StreamConfig, piece: float
+) -> tuple[list[HeadMotion], list[float]]:
+    stream, chunks, seconds = MotionStream(engine, config=config, net=net), [], []
+    for samples in audio.samples.split(round(piece * audio.sample_rate)):
+        start = time.perf_counter()
+        made = stream.push(Waveform(samples, audio.sample_rate))
+        if made:
+            seconds.append((time.perf_counter() - start) / len(made))
+        chunks += made
+    return chunks + stream.finish(), seconds or [0.0] * 3
+
+
+def _spoken(bench: Bench, config: SamplingConfig, voice: Voice, seed: int) -> HeadMotion:
+    return replace(bench.engine, sampling=config)(voice.audio, voice.speech, seed=seed)
+
+
+def _against_teacher(bench: Bench, config: SamplingConfig) -> dict[str, float]:
+    engine = replace(bench.engine, sampling=config)
+    heard = {id(voice.audio): voice.speech for voice in bench.voices}
+    return truth_scores(bench.clips, lambda voices: engine, load_generic(), lambda audio: heard[id(audio)], load_judges())
+
+
+def _spreads(motion: HeadMotion) -> Float[Tensor, " G"]:
+    return torch.stack([group_values(motion, group).std(0).mean().clamp(min=1e-4).log() for group in ("mouth", "upper", "head")])
+
+
+if __name__ == "__main__":
+    main()
