@@ -70,14 +70,8 @@ class EvaluateMotion(Command):
         with progress_bar() as tell:
             tell(0.0, "reading")
             sources = self._sources(tell)
-            results = measure(
-                names,
-                sources,
-                load_phone_net(),
-                emotions_at_full(),
-                takes=self.takes,
-                progress=lambda share, text: tell(0.2 + 0.8 * share, text),
-            )
+            net, told = load_phone_net(), lambda share, text: tell(0.2 + 0.8 * share, text)
+            results = measure(names, sources, net, emotions_at_full(), takes=self.takes, progress=told)
         if self.json:
             about = {"corpus": str(self.corpus or ""), "speech": str(self.speech or ""), "limit": self.limit, "takes": self.takes}
             write_text(self.json, to_json({**about, **flat(results)}) + "\n")
