@@ -9,8 +9,9 @@ from controllers.labels import LabelController
 from controllers.plan import TextPlan, plan_to_track
 from controllers.sliders import SliderController
 from controllers.text_to_au import MAX_GAIN, text_to_plan
+from controllers.voice import VoiceController
 from emohead.errors import InputError
-from emohead.types import AUTrack
+from emohead.types import AUTrack, Waveform
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ def control(
     intensity: float = 1.0,
     strict: bool = False,
     seed: int = 0,
+    voice: tuple[Waveform, float] | None = None,
 ) -> ControlResult:
-    """One track from a label, a sentence and slider values; sliders win over the sentence, the sentence over the label.
+    """One track from a voice, a label, a sentence and slider values; each of these wins over those before it.
 
     Args:
         n_frames: length of the track.
@@ -47,6 +49,7 @@ def control(
         intensity: multiplier of label and sentence, 0..1.3.
         strict: unknown words in the sentence are an error.
         seed: seed of the small variations of moods.
+        voice: a recording and how much of the expression that it suggests is wanted, 0..1; None reads nothing from it.
 
     Raises:
         InputError: anything asked for is unknown or out of range.
@@ -55,6 +58,8 @@ def control(
         raise InputError(f"intensity must be between 0 and {MAX_GAIN}, got {intensity}")
     plan = text_to_plan(sentence or "", duration=n_frames / fps, intensity=intensity, strict=strict)
     tracks = [AUTrack.neutral(n_frames, fps)]
+    if voice is not None:
+        tracks.append(VoiceController(*voice)(n_frames, fps))
     if label is not None:
         tracks.append(LabelController(label, intensity, seed)(n_frames, fps))
     tracks.append(plan_to_track(plan, n_frames, fps, seed=seed))

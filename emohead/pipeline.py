@@ -59,6 +59,8 @@ class Request:
     """Frames per second, 1..120."""
     strict: bool = False
     """Refuse words that are not understood instead of taking the nearest meaning."""
+    from_voice: float = 0.0
+    """How much of the expression that the voice itself suggests is shown, 0..1. Reads emotion from the recording: off unless asked for."""
     engine: str = "rules"
     """What makes the motion: `rules`, `diffusion`, or the file of a diffusion of your own (`emohead train motion`)."""
 
@@ -251,6 +253,7 @@ def plan(audio: str | Path | Waveform, request: Request | None = None, *, progre
         intensity=request.intensity,
         strict=request.strict,
         seed=request.seed,
+        voice=(voice, request.from_voice) if request.from_voice else None,
     )
     silent = ["the recording is silent: the mouth stays closed"] if float(voice.samples.abs().max()) < SILENCE_PEAK else []
     sound = audio if isinstance(audio, Waveform) else Path(audio)

@@ -46,6 +46,8 @@ class SpeechCommand(Command):
     """One emotion throughout, with a strength if wanted: happy, or happy:0.8."""
     au: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="AU=VALUE")] = ()
     """An action unit throughout: AU12=0.6, or AU12L=0.6 for the left side only."""
+    from_voice: float = 0.0
+    """How much of the expression that the voice itself suggests is shown, 0 to 1; a guess, read from the recording only when asked for."""
     transcript: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
     """The spoken words (words.txt) or timed phones (phones.TextGrid); then every p, b and m closes the lips."""
     strict: bool = False
@@ -87,6 +89,7 @@ class SpeechCommand(Command):
             fps=self.fps,
             strict=self.strict,
             engine=self.engine,
+            from_voice=self.from_voice,
         )
 
 
