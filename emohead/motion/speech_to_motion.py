@@ -1,5 +1,6 @@
 """One call from a voice to head motion: recognise or align the phones, then let an engine speak them."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from emohead.errors import InputError
 from emohead.motion.align import align_transcript
-from emohead.motion.phone_net import PhoneNet, load_phone_net
+from emohead.motion.phone_net import PhoneNet, is_speech, load_phone_net
 from emohead.motion.rules import RuleConfig, RuleEngine, style_named, with_closure_threshold
 from emohead.types import AUTrack, HeadMotion, PhonePosteriors, PhoneSegment, Waveform
 
@@ -100,7 +101,12 @@ def _rules_or_diffusion(
         if not transcript.strip():
             raise InputError("the transcript is empty; give the words that are spoken, or leave it out")
         transcript = align_transcript(audio, transcript)
-    speech = net.posteriors(audio) if transcript is None else transcript
+    if transcript is None:
+        speech = net.posteriors(audio)
+        if not is_speech(speech):
+            warnings.warn("what is heard is hardly speech (music, noise?): the mouth follows it all the same", UserWarning, stacklevel=3)
+    else:
+        speech = transcript
     rules = with_closure_threshold(config, net.config.closure_threshold).build()
     if engine == "rules":
         return rules, speech
