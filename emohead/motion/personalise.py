@@ -5,6 +5,7 @@ the clip is held out; its error before and after says whether it helped.
 """
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -39,7 +40,7 @@ class PersonaliseConfig:
     """Settings of a personalisation."""
 
     seconds: float = 4.0
-    """Length of the pieces that the clips are cut into."""
+    """Length of the pieces that the clips are cut into; where most clips are shorter, that of the middle one."""
     held_out: float = 0.2
     """Share of the pieces, the last ones, that train nothing."""
     training: TrainingConfig = field(
@@ -83,22 +84,19 @@ def personalise(
         InputError: clips without sound, or too little of it.
     """
     config = config or PersonaliseConfig()
-    corpus = corpus_of_clips(clips, net, encoder_for(model.encoder, trained="the network to start from"), seconds=config.seconds)
+    seconds = piece_seconds(clips, config.seconds)
+    corpus = corpus_of_clips(clips, net, encoder_for(model.encoder, trained="the network to start from"), seconds=seconds)
     n_held = max(1, round(config.held_out * corpus.n_clips))
     training, held_out = _pieces(corpus, slice(0, -n_held)), _pieces(corpus, slice(-n_held, None))
     if training.n_clips < 1:
-        raise InputError(
-            f"the clips have {corpus.n_clips * config.seconds:.0f} s of speech; personalisation needs {LEAST_SECONDS:g} s or more"
-        )
+        raise InputError(f"the clips have {corpus.n_clips * seconds:.0f} s of speech; personalisation needs {LEAST_SECONDS:g} s or more")
     style = torch.from_numpy(training.style).mean(0)
     training, held_out = (replace(part, style=style.expand(part.n_clips, -1).numpy()) for part in (training, held_out))
     before = denoising_error(model, held_out)
     own = copy.deepcopy(model.denoiser)
     for name, parameter in own.named_parameters():
         parameter.requires_grad_(name.startswith(("style.", "out.", f"blocks.{len(own.blocks) - 1}.modulate.")))
-    batches = MotionBatches(
-        training, model.scale, BatchConfig(n_clips=8, seconds=(1.6, config.seconds), no_style=0.0), seed=config.training.seed
-    )
+    batches = MotionBatches(training, model.scale, BatchConfig(n_clips=8, seconds=(1.6, seconds), no_style=0.0), seed=config.training.seed)
     seen = torch.tensor(training.motion, dtype=torch.float32)
     loss = DiffusionLoss(model.scale, LossWeights(phone=0.0, sync=0.0, emotion=0.0), velocity_spread(seen), model.denoiser.config)
     noise_schedule = schedule()
@@ -111,6 +109,13 @@ def personalise(
 
     fitted = DiffusionModel(train(own, loss, step_loss, config.training, work, report=report), model.scale, style, model.encoder)
     return Personalised(fitted, before, denoising_error(fitted, held_out))
+
+
+def piece_seconds(clips: Sequence[CorpusClip], most: float) -> float:
+    """A length of pieces, 1.6 s to `most`, that the middle one of the clips with sound has."""
+    lengths = sorted(min(clip.audio.duration, clip.motion.n_frames / clip.motion.fps) for clip in clips if clip.audio is not None)
+    middle = lengths[len(lengths) // 2] if lengths else most
+    return min(most, max(1.6, math.floor(middle * MOTION_RATE / 4) * 4 / MOTION_RATE))
 
 
 def corpus_of_clips(clips: Sequence[CorpusClip], net: PhoneNet, encoder: SpeechEncoder | None, *, seconds: float) -> MotionCorpus:

@@ -10,7 +10,7 @@ from emohead.data.clip_folder import CorpusClip
 from emohead.errors import InputError
 from emohead.motion.diffusion_model import DiffusionModel, load_diffusion, save_diffusion
 from emohead.motion.motion_training import default_network
-from emohead.motion.personalise import PersonaliseConfig, personalise
+from emohead.motion.personalise import PersonaliseConfig, corpus_of_clips, personalise, piece_seconds
 from emohead.motion.phone_net import PhoneNetConfig
 from emohead.motion.rules import RuleConfig
 from emohead.motion.training import TrainingConfig
@@ -46,6 +46,13 @@ def test_the_held_out_end_is_explained_better_and_speech_is_left_alone(tmp_path:
     assert result.model.style is not None and result.model.style.shape == (13,)
     save_diffusion(result.model, tmp_path / "own.safetensors")
     assert torch.equal(load_diffusion(tmp_path / "own.safetensors").style, result.model.style)
+
+
+def test_many_short_clips_do():
+    clips = [a_person(seconds) for seconds in (3.0, 2.9, 3.1, 2.5)]
+    assert piece_seconds(clips, 4.0) == 3.0 and piece_seconds([*clips, *[a_person(9.0)] * 5], 4.0) == 4.0
+    corpus = corpus_of_clips(clips, NET, None, seconds=2.4)
+    assert corpus.n_clips == 4 and corpus.motion.shape == (4, 120, N_CHANNELS)
 
 
 def test_too_little_to_learn_from_is_refused(tmp_path: Path):
