@@ -42,8 +42,8 @@ class SpeechCommand(Command):
     """The voice: any common audio file, or a video with sound. Without it a spoken sample is used."""
     emotion: Annotated[str | None, tyro.conf.arg(metavar="SENTENCE")] = None
     """A sentence: "starts calm, then delighted surprise"."""
-    label: Annotated[str | None, tyro.conf.arg(metavar="NAME[:STRENGTH]")] = None
-    """One emotion throughout, with a strength if wanted: happy, or happy:0.8."""
+    label: Annotated[str | None, tyro.conf.arg(metavar="NAME[:STRENGTH][:SIDE]")] = None
+    """One emotion throughout: happy, happy:0.8, smug:0.8:left for one side, or valence and arousal from -1 to 1: va:0.6,-0.2, vad:-0.5,0.6,0.3."""
     au: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="AU=VALUE")] = ()
     """An action unit throughout: AU12=0.6, or AU12L=0.6 for the left side only."""
     from_voice: float = 0.0
