@@ -2,6 +2,7 @@
 
 from typing import Protocol, TypeAlias
 
+from controllers.keyframes import KeyframeController
 from controllers.labels import LabelController
 from controllers.sliders import SliderController
 from controllers.text_to_au import TextController
@@ -16,5 +17,5 @@ class Controller(Protocol):
         ...
 
 
-AnyController: TypeAlias = LabelController | SliderController | TextController
+AnyController: TypeAlias = LabelController | SliderController | TextController | KeyframeController
 """The controllers there are."""

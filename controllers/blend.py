@@ -1,12 +1,14 @@
 """Several controllers at once: one track out of many, by priority and weight, or one after the other."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from controllers.envelopes import minimum_jerk
+from controllers.envelopes import ONSET, minimum_jerk
+from emohead.channels import AU_NAMES
 from emohead.errors import InputError
 from emohead.types import AUTrack
 
@@ -35,6 +37,44 @@ def crossfade(first: AUTrack, second: AUTrack, *, start: float, length: float) -
     faded = replace(second, weight=second.weight * share, pose_weight=second.pose_weight * share)
     leaving = replace(first, weight=first.weight * (1.0 - share), pose_weight=first.pose_weight * (1.0 - share))
     return _mean(leaving, faded)
+
+
+def masked(
+    track: AUTrack,
+    *,
+    channels: Collection[str] = AU_NAMES,
+    gaze: bool = True,
+    head: bool = True,
+    start: float = 0.0,
+    end: float = math.inf,
+    fade: float = ONSET,
+) -> AUTrack:
+    """What is left of a track behind a mask: it asks for nothing else and at no other time.
+
+    Args:
+        track: any controller's.
+        channels: names of `channels.AU_NAMES` that stay.
+        gaze: whether its gaze stays.
+        head: whether its head rotation stays.
+        start: seconds at which it begins to come in.
+        end: seconds at which it begins to leave.
+        fade: seconds that coming and leaving take; nothing fades at the clip's own ends.
+
+    Raises:
+        InputError: a channel that does not exist.
+    """
+    unknown = sorted(set(channels) - set(AU_NAMES))
+    if unknown:
+        raise InputError(f"unknown channel {unknown[0]!r} in a mask; use names such as AU12L (both sides are named apart)")
+    kept = torch.tensor([float(name in set(channels)) for name in AU_NAMES])
+    times, length = torch.arange(track.n_frames) / track.fps, max(fade, 1e-6)
+    shown = torch.ones_like(times)
+    if start > 0.0:
+        shown = shown * minimum_jerk((times - start) / length)
+    if end < math.inf:
+        shown = shown * (1.0 - minimum_jerk((times - end) / length))
+    pose = track.pose_weight * torch.tensor([float(gaze), float(head)]) * shown[:, None]
+    return replace(track, weight=track.weight * kept * shown[:, None], pose_weight=pose)
 
 
 def _over(below: AUTrack, above: AUTrack) -> AUTrack:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controllers.blend import blend
+from controllers.keyframes import KeyframeController
 from controllers.labels import LabelController
 from controllers.plan import TextPlan, plan_to_track
 from controllers.sliders import SliderController
@@ -37,8 +38,9 @@ def control(
     strict: bool = False,
     seed: int = 0,
     voice: tuple[Waveform, float] | None = None,
+    keyframes: KeyframeController | None = None,
 ) -> ControlResult:
-    """One track from a voice, a label, a sentence and slider values; each of these wins over those before it.
+    """One track from a voice, a label, a sentence, keyframes and slider values; each of these wins over those before it.
 
     Args:
         n_frames: length of the track.
@@ -50,6 +52,7 @@ def control(
         strict: unknown words in the sentence are an error.
         seed: seed of the small variations of moods.
         voice: a recording and how much of the expression that it suggests is wanted, 0..1; None reads nothing from it.
+        keyframes: curves (`keyframe_files.read_keyframes`); not scaled by `intensity`.
 
     Raises:
         InputError: anything asked for is unknown or out of range.
@@ -63,5 +66,10 @@ def control(
     if label is not None:
         tracks.append(LabelController(label, intensity, seed)(n_frames, fps))
     tracks.append(plan_to_track(plan, n_frames, fps, seed=seed))
+    warnings = list(plan.warnings)
+    if keyframes is not None:
+        tracks.append(keyframes(n_frames, fps))
+        if keyframes.source.end > n_frames / fps + 0.5 / fps:
+            warnings.append(f"the keyframes go on until {keyframes.source.end:.2f} s, the clip ends at {n_frames / fps:.2f} s")
     tracks.append(SliderController(tuple(sliders))(n_frames, fps))
-    return ControlResult(blend(tracks), plan, plan.warnings)
+    return ControlResult(blend(tracks), plan, tuple(warnings))

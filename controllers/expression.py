@@ -9,9 +9,12 @@ from emohead.head.action_units import CHANNELS, channel_names
 from emohead.head.au_table import POSE_CODES
 
 _POSES = {code.number: code.offset for code in POSE_CODES}
-_GAZE_LIMITS, _HEAD_LIMITS = (0.6, 0.45), (0.5, 0.6, 0.4)
+GAZE_LIMITS, HEAD_LIMITS = (0.6, 0.45), (0.5, 0.6, 0.4)
+"""Farthest gaze (yaw, pitch) and head rotation (pitch, yaw, roll) that a controller asks for, radians."""
 _REGION = {channel.name: channel.unit.region for channel in CHANNELS}
 _UPPER = frozenset({"brow", "eye", "cheek"})
+UPPER_CHANNELS = frozenset(name for name, region in _REGION.items() if region in _UPPER)
+"""The channels of brows, eyes and cheeks."""
 _OTHER = {"L": "R", "R": "L"}
 
 
@@ -92,7 +95,7 @@ def is_one_sided(expression: Expression) -> bool:
 
 def in_region(expression: Expression, *, upper: bool) -> Expression:
     """The part of the expression in the upper face (brows, eyes, cheeks, and the gaze) or in the lower one."""
-    au = {name: value for name, value in expression.au.items() if (_REGION[name] in _UPPER) == upper}
+    au = {name: value for name, value in expression.au.items() if (name in UPPER_CHANNELS) == upper}
     return replace(expression, au=au, gaze=expression.gaze if upper else None, head=None)
 
 
@@ -133,11 +136,11 @@ def _other_side(name: str) -> str:
 
 
 def _limited_gaze(gaze: tuple[float, float] | None) -> tuple[float, float] | None:
-    return gaze and (_limit(gaze[0], _GAZE_LIMITS[0]), _limit(gaze[1], _GAZE_LIMITS[1]))
+    return gaze and (_limit(gaze[0], GAZE_LIMITS[0]), _limit(gaze[1], GAZE_LIMITS[1]))
 
 
 def _limited_head(head: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
-    return head and (_limit(head[0], _HEAD_LIMITS[0]), _limit(head[1], _HEAD_LIMITS[1]), _limit(head[2], _HEAD_LIMITS[2]))
+    return head and (_limit(head[0], HEAD_LIMITS[0]), _limit(head[1], HEAD_LIMITS[1]), _limit(head[2], HEAD_LIMITS[2]))
 
 
 def _limit(value: float, bound: float) -> float:

@@ -47,6 +47,8 @@ class Request:
     """An emotion kept throughout, with a strength if wanted: `happy` or `happy:0.8`."""
     au: Sequence[str] = ()
     """Action units kept throughout: `AU12=0.6`, or `AU12L=0.6` for one side."""
+    keyframes: str | Path | None = None
+    """Curves over time: .json, .csv (OpenFace and Live Link Face too) or .npz; `FILE:upper` leaves the mouth to the speech."""
     transcript: str | Path | Sequence[PhoneSegment] | None = None
     """The spoken words: a .txt file, a .TextGrid file with timed phones, the words themselves, or timed phones."""
     intensity: float = 1.0
@@ -87,6 +89,7 @@ class Plan:
         """Everything that was asked for, ready for JSON."""
         audio = "samples" if isinstance(self.sound, Waveform) else str(self.sound)
         asked = {**asdict(self.request), "transcript": _transcript_name(self.request.transcript)}
+        asked["keyframes"] = None if self.request.keyframes is None else str(self.request.keyframes)
         length = {"audio_duration_s": round(self.audio.duration, 4), "frames": self.prompt.n_frames}
         return {"audio": audio, **length, **asked, "emohead": emohead.__version__}
 
@@ -234,6 +237,7 @@ def plan(audio: str | Path | Waveform, request: Request | None = None, *, progre
         InputError: anything in the request or the recording that cannot be used.
     """
     from controllers import control
+    from controllers.keyframe_files import read_keyframes
 
     request = request or Request()
     if not FPS_RANGE[0] <= request.fps <= FPS_RANGE[1]:
@@ -241,6 +245,7 @@ def plan(audio: str | Path | Waveform, request: Request | None = None, *, progre
     style_named(request.style)
     check_engine(request.engine)
     transcript = read_transcript(request.transcript)
+    keyframes = None if request.keyframes is None else read_keyframes(request.keyframes)
     _tell(progress, 0.0, "reading the recording")
     voice = audio if isinstance(audio, Waveform) else read_audio(audio)
     _tell(progress, PLANNING_STARTS, "planning the expression")
@@ -254,6 +259,7 @@ def plan(audio: str | Path | Waveform, request: Request | None = None, *, progre
         strict=request.strict,
         seed=request.seed,
         voice=(voice, request.from_voice) if request.from_voice else None,
+        keyframes=keyframes,
     )
     silent = ["the recording is silent: the mouth stays closed"] if float(voice.samples.abs().max()) < SILENCE_PEAK else []
     sound = audio if isinstance(audio, Waveform) else Path(audio)

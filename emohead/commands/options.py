@@ -43,9 +43,11 @@ class SpeechCommand(Command):
     emotion: Annotated[str | None, tyro.conf.arg(metavar="SENTENCE")] = None
     """A sentence: "starts calm, then delighted surprise"."""
     label: Annotated[str | None, tyro.conf.arg(metavar="NAME[:STRENGTH][:SIDE]")] = None
-    """One emotion throughout: happy, happy:0.8, smug:0.8:left for one side, or valence and arousal from -1 to 1: va:0.6,-0.2, vad:-0.5,0.6,0.3."""
+    """One emotion throughout: happy, happy:0.8, smug:0.8:left; or valence and arousal (and dominance), -1 to 1: va:0.6,-0.2."""
     au: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="AU=VALUE")] = ()
     """An action unit throughout: AU12=0.6, or AU12L=0.6 for the left side only."""
+    keyframes: Annotated[str | None, tyro.conf.arg(metavar="FILE[:upper]")] = None
+    """Curves over time: .json, .csv (also OpenFace's and Live Link Face's) or .npz; with :upper the mouth is left to the speech."""
     from_voice: float = 0.0
     """How much of the expression that the voice itself suggests is shown, 0 to 1; a guess, read from the recording only when asked for."""
     transcript: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
@@ -82,6 +84,7 @@ class SpeechCommand(Command):
             emotion=self.emotion,
             label=self.label,
             au=self.au,
+            keyframes=self.keyframes,
             transcript=self.transcript,
             intensity=self.intensity,
             seed=self.seed,

@@ -65,7 +65,13 @@ class Render(SpeechCommand):
         from emohead.errors import InputError
         from emohead.export.base import read_motion
 
-        asked = {"--emotion": self.emotion, "--label": self.label, "--au": self.au, "--transcript": self.transcript}
+        asked = {
+            "--emotion": self.emotion,
+            "--label": self.label,
+            "--au": self.au,
+            "--keyframes": self.keyframes,
+            "--transcript": self.transcript,
+        }
         wrong = [name for name, value in asked.items() if value]
         if wrong:
             raise InputError(f"{wrong[0]} cannot change the motion of --motion {motion}; emohead edit can")

@@ -1,6 +1,7 @@
 """Every controller keeps to the contract."""
 
 from controllers.base import AnyController
+from controllers.keyframes import Curve, KeyframeController, Keyframes
 from controllers.labels import LabelController
 from controllers.sliders import SliderController
 from controllers.text_to_au import TextController
@@ -27,3 +28,14 @@ class TestText(ControllerContract):
 class TestTextWithEverything(ControllerContract):
     def make(self) -> AnyController:
         return TextController("first smiles slightly, winks with the left eye, then rolls her eyes; suddenly furious, laughing at the end")
+
+
+class TestKeyframes(ControllerContract):
+    def make(self) -> AnyController:
+        smile = Curve("AU12L", (0.0, 0.5, 2.0), (0.0, 0.7, None))
+        return KeyframeController(Keyframes((smile, Curve("gaze_yaw", (0.0, 1.0), (0.0, -0.5)))))
+
+
+class TestCoordinates(ControllerContract):
+    def make(self) -> AnyController:
+        return LabelController("vad:0.4,0.7,-0.1:0.9:left")
