@@ -79,9 +79,9 @@ _SUFFIXES = (
 
 
 class Lexicon:
-    """All phrases of the tables, indexed by the stem of their first word."""
+    """All phrases of the tables, but for those it shall be `without`, indexed by the stem of their first word."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, without: frozenset[str] = frozenset()) -> None:
         words = read_table("words")
         self.inside = set(_split(words["inside"]))
         self.ambiguous = set(_split(words["ambiguous"]))
@@ -89,8 +89,9 @@ class Lexicon:
         self.bare_intensity: float = words["bare_intensity"]
         self._phrases: dict[str, list[tuple[tuple[str, ...], Meaning]]] = defaultdict(list)
         self._words: dict[str, Meaning] = {}
-        for meaning in _meanings():
-            self._add(meaning)
+        for meaning in table_meanings():
+            if meaning.phrase not in without:
+                self._add(meaning)
         self._fragments: dict[str, set[str]] = defaultdict(set)
         for word in self._words:
             for fragment in _fragments(word):
@@ -160,7 +161,8 @@ def load_lexicon() -> Lexicon:
     return Lexicon()
 
 
-def _meanings() -> Iterator[Meaning]:
+def table_meanings() -> Iterator[Meaning]:
+    """Every phrase of the tables with its meaning."""
     words = read_table("words")
     for kind, key in (
         ("negator", "negators"),
