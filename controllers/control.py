@@ -39,8 +39,9 @@ def control(
     seed: int = 0,
     voice: tuple[Waveform, float] | None = None,
     keyframes: KeyframeController | None = None,
+    tags: TextPlan | None = None,
 ) -> ControlResult:
-    """One track from a voice, a label, a sentence, keyframes and slider values; each of these wins over those before it.
+    """One track from a voice, a label, a sentence, tags, keyframes and slider values; each of these wins over those before it.
 
     Args:
         n_frames: length of the track.
@@ -52,6 +53,7 @@ def control(
         strict: unknown words in the sentence are an error.
         seed: seed of the small variations of moods.
         voice: a recording and how much of the expression that it suggests is wanted, 0..1; None reads nothing from it.
+        tags: the plan of a script's tags (`tags.script_to_plan`), made with the same intensity.
         keyframes: curves (`keyframe_files.read_keyframes`); not scaled by `intensity`.
 
     Raises:
@@ -67,6 +69,9 @@ def control(
         tracks.append(LabelController(label, intensity, seed)(n_frames, fps))
     tracks.append(plan_to_track(plan, n_frames, fps, seed=seed))
     warnings = list(plan.warnings)
+    if tags is not None:
+        tracks.append(plan_to_track(tags, n_frames, fps, seed=seed))
+        warnings += tags.warnings
     if keyframes is not None:
         tracks.append(keyframes(n_frames, fps))
         if keyframes.source.end > n_frames / fps + 0.5 / fps:

@@ -50,9 +50,11 @@ class Request:
     keyframes: str | Path | None = None
     """Curves over time: .json, .csv (OpenFace and Live Link Face too) or .npz; `FILE:upper` leaves the mouth to the speech."""
     transcript: str | Path | Sequence[PhoneSegment] | None = None
-    """The spoken words: a .txt file, a .TextGrid file with timed phones, the words themselves, or timed phones."""
+    """The spoken words: a .txt file, a .TextGrid file with timed phones, the words themselves, or timed phones; words may have tags."""
+    script: str | Path | None = None
+    """The spoken words with tags of expression, or a .txt file of them: `[delighted 0.8] We won. [then worried] But how?`"""
     intensity: float = 1.0
-    """Strength of label and sentence, 0..1.3; 1 is as described. Action units are taken as given."""
+    """Strength of label, sentence and tags, 0..1.3; 1 is as described. Action units are taken as given."""
     seed: int = 0
     """One seed gives one performance."""
     style: str = "default"
@@ -89,7 +91,8 @@ class Plan:
         """Everything that was asked for, ready for JSON."""
         audio = "samples" if isinstance(self.sound, Waveform) else str(self.sound)
         asked = {**asdict(self.request), "transcript": _transcript_name(self.request.transcript)}
-        asked["keyframes"] = None if self.request.keyframes is None else str(self.request.keyframes)
+        files = {"keyframes": self.request.keyframes, "script": self.request.script}
+        asked |= {name: None if value is None else str(value) for name, value in files.items()}
         length = {"audio_duration_s": round(self.audio.duration, 4), "frames": self.prompt.n_frames}
         return {"audio": audio, **length, **asked, "emohead": emohead.__version__}
 
@@ -249,8 +252,10 @@ def plan(audio: str | Path | Waveform, request: Request | None = None, *, progre
     _tell(progress, 0.0, "reading the recording")
     voice = audio if isinstance(audio, Waveform) else read_audio(audio)
     _tell(progress, PLANNING_STARTS, "planning the expression")
+    n_frames = max(1, round(voice.duration * request.fps))
+    tagged = _tagged(request, voice, transcript, n_frames / request.fps)
     controlled = control(
-        max(1, round(voice.duration * request.fps)),
+        n_frames,
         request.fps,
         sentence=request.emotion,
         label=request.label,
@@ -260,10 +265,11 @@ def plan(audio: str | Path | Waveform, request: Request | None = None, *, progre
         seed=request.seed,
         voice=(voice, request.from_voice) if request.from_voice else None,
         keyframes=keyframes,
+        tags=tagged.plan,
     )
     silent = ["the recording is silent: the mouth stays closed"] if float(voice.samples.abs().max()) < SILENCE_PEAK else []
     sound = audio if isinstance(audio, Waveform) else Path(audio)
-    return Plan(voice, sound, transcript, controlled.track, request, (*controlled.warnings, *silent))
+    return Plan(voice, sound, tagged.transcript, controlled.track, request, (*tagged.warnings, *controlled.warnings, *silent))
 
 
 def animate(planned: Plan) -> HeadMotion:
@@ -315,6 +321,35 @@ def read_transcript(transcript: str | Path | Sequence[PhoneSegment] | None) -> s
     if not text.strip():
         raise InputError(f"{path}: the transcript is empty; write the spoken words into it or leave it out")
     return text
+
+
+@dataclass(frozen=True)
+class _Tagged:
+    """A script in time: its tags as a plan, and what the mouth is told."""
+
+    transcript: str | Sequence[PhoneSegment] | None
+    plan: "TextPlan | None" = None
+    warnings: tuple[str, ...] = ()
+
+
+def _tagged(request: Request, voice: Waveform, transcript: str | Sequence[PhoneSegment] | None, duration: float) -> _Tagged:
+    from controllers.tags import has_tags, parse_script, script_to_plan
+    from controllers.word_times import word_times
+
+    script = read_transcript(request.script)
+    if script is None:
+        if not isinstance(transcript, str) or not has_tags(transcript):
+            return _Tagged(transcript)
+        script, transcript = transcript, None
+    if isinstance(transcript, str):
+        raise InputError("the words are given twice, as script and as transcript; give the script alone, or a .TextGrid as transcript")
+    if not isinstance(script, str):
+        raise InputError(f"script {request.script}: give words with tags or a .txt file of them; a .TextGrid goes with it as transcript")
+    parsed = parse_script(script)
+    textgrid = Path(request.transcript) if transcript is not None and isinstance(request.transcript, (str, Path)) else None
+    timed = word_times(parsed, voice, phones=transcript, textgrid=textgrid, strict=request.strict)
+    tags = script_to_plan(parsed, timed.words, duration, intensity=request.intensity, strict=request.strict)
+    return _Tagged(timed.phones, tags, timed.warnings)
 
 
 def _head_called(name: str) -> HeadModel:

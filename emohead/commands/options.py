@@ -52,6 +52,8 @@ class SpeechCommand(Command):
     """How much of the expression that the voice itself suggests is shown, 0 to 1; a guess, read from the recording only when asked for."""
     transcript: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
     """The spoken words (words.txt) or timed phones (phones.TextGrid); then every p, b and m closes the lips."""
+    script: Annotated[str | None, tyro.conf.arg(metavar="FILE|TEXT")] = None
+    """The spoken words with tags, or a .txt file: "[delighted 0.8] We won. [then worried] But how?"; a --transcript may have tags too."""
     strict: bool = False
     """Refuse words that are not understood instead of taking the nearest meaning."""
     style: str = "default"
@@ -59,7 +61,7 @@ class SpeechCommand(Command):
     engine: Annotated[str, tyro.conf.arg(metavar="rules|diffusion|FILE")] = "rules"
     """What makes the motion: rules; diffusion, which draws another performance for every seed; or the file of a diffusion of your own."""
     intensity: float = 1.0
-    """Strength of --emotion and --label, 0 to 1.3; 1 is as described."""
+    """Strength of --emotion, --label and tags, 0 to 1.3; 1 is as described."""
     seed: int = 0
     """One seed gives one result."""
     fps: float = 25.0
@@ -86,6 +88,7 @@ class SpeechCommand(Command):
             au=self.au,
             keyframes=self.keyframes,
             transcript=self.transcript,
+            script=self.script,
             intensity=self.intensity,
             seed=self.seed,
             style=self.style,

@@ -71,6 +71,7 @@ class Render(SpeechCommand):
             "--au": self.au,
             "--keyframes": self.keyframes,
             "--transcript": self.transcript,
+            "--script": self.script,
         }
         wrong = [name for name, value in asked.items() if value]
         if wrong:

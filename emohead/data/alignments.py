@@ -16,6 +16,8 @@ from emohead.types import PhoneSegment
 _TOKEN = re.compile(r'"((?:[^"]|"")*)"|(<[^>\n]*>)|\[[^\]\n]*\]|([^\s"\[\]<]+)')
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _PHONE_TIER = re.compile(r"phone|phon\b|segment|sampa|mau\b", re.IGNORECASE)
+_WORD_TIER = re.compile(r"words?|ort(-mau)?|orth.*|transcription", re.IGNORECASE)
+_SILENT_LABELS = frozenset({"", "sil", "sp", "spn", "<eps>", "<p:>", "<sil>", "#", "pau"})
 _MAX_TEXTGRID_BYTES = 50_000_000
 
 LABEL_RATE = 100
@@ -36,6 +38,18 @@ class TextGridInterval:
     """The text as written."""
     line: int
     """Line of the label in the file, from 1."""
+
+
+@dataclass(frozen=True)
+class TimedWord:
+    """One spoken word."""
+
+    text: str
+    """As written."""
+    start: float
+    """Seconds."""
+    end: float
+    """Seconds."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +94,17 @@ def read_textgrid(path: str | Path) -> list[PhoneSegment]:
     if not segments:
         raise InputError(f"{path}: the tier {named[0]!r} is empty; give a TextGrid with timed phones")
     return segments
+
+
+def read_textgrid_words(path: str | Path) -> list[TimedWord]:
+    """The words of a TextGrid's tier called words (or the like), without silences; empty when it has no such tier.
+
+    Raises:
+        InputError: not a TextGrid, cut short, or times that run backwards (the line is named).
+    """
+    tiers = read_textgrid_tiers(path)
+    named = next((intervals for name, intervals in tiers.items() if _WORD_TIER.fullmatch(name.strip())), [])
+    return [TimedWord(i.label.strip(), i.start, i.end) for i in named if i.label.strip().lower() not in _SILENT_LABELS]
 
 
 def read_textgrid_tiers(path: str | Path) -> dict[str, list[TextGridInterval]]:

@@ -1,15 +1,15 @@
 """Forced alignment of known words with pocketsphinx: when each phone of a transcript is spoken (English)."""
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
-from emohead.data.alignments import LABEL_RATE
+from emohead.data.alignments import LABEL_RATE, TimedWord
 from emohead.data.phone_symbols import arpabet_phone
 from emohead.data.resampling import resampled
 from emohead.errors import InputError, ResourceError
@@ -41,8 +41,23 @@ class SpokenWord:
     """Space-separated ARPAbet; digits after vowels (stress) are allowed and decide between `ah` and `ax`."""
 
 
+@dataclass(frozen=True)
+class Alignment:
+    """When everything in a text is spoken."""
+
+    phones: list[PhoneSegment]
+    """In order and without gaps, silence is `pau`."""
+    words: list[TimedWord]
+    """One for each word of the text, in order."""
+
+
 def align_words(audio: Waveform, words: Sequence[SpokenWord]) -> list[PhoneSegment]:
-    """The phones of `words` in `audio`, in order and without gaps from 0 to the audio's end; silence is `pau`.
+    """The phones of `align_speech`."""
+    return align_speech(audio, words).phones
+
+
+def align_speech(audio: Waveform, words: Sequence[SpokenWord]) -> Alignment:
+    """When each of `words` is spoken in `audio`; the phones go from 0 to the audio's end.
 
     Raises:
         ResourceError: pocketsphinx is not installed.
@@ -57,9 +72,10 @@ def align_words(audio: Waveform, words: Sequence[SpokenWord]) -> list[PhoneSegme
     with tempfile.TemporaryDirectory(prefix="emohead-") as folder:
         dictionary = _write_dictionary(Path(folder) / "words.dict", words)
         for beam, padding in ATTEMPTS:
-            segments = _attempt(samples, dictionary, words, beam, padding)
-            if segments:
-                return _without_gaps(segments, audio.duration)
+            found = _attempt(samples, dictionary, words, beam, padding)
+            if found.phones:
+                times = [replace(word, start=_within(word.start, audio), end=_within(word.end, audio)) for word in found.words]
+                return Alignment(_without_gaps(found.phones, audio.duration), times)
     raise InputError(
         f"the transcript ({len(words)} words) could not be aligned with the {audio.duration:.1f} s of audio; is it what is spoken?"
     )
@@ -75,7 +91,7 @@ def unexplained_speech(samples: Float[Tensor, " S"], labels: np.ndarray) -> floa
     return float((loud & (labels[: len(loud)] == PHONE_INDEX["pau"])).sum() / max(loud.sum(), 1))
 
 
-def _attempt(samples: np.ndarray, dictionary: Path, words: Sequence[SpokenWord], beam: float, padding: float) -> list[PhoneSegment]:
+def _attempt(samples: np.ndarray, dictionary: Path, words: Sequence[SpokenWord], beam: float, padding: float) -> Alignment:
     try:
         from pocketsphinx import Decoder
     except ImportError as error:
@@ -90,17 +106,34 @@ def _attempt(samples: np.ndarray, dictionary: Path, words: Sequence[SpokenWord],
         _run(decoder, pcm)
         aligned = decoder.get_alignment()
     except RuntimeError:
-        return []  # pocketsphinx's only word for "no path survived the beam"; the caller goes on to the next setting.
-    segments = []
+        return Alignment([], [])  # pocketsphinx's only word for "no path survived the beam"; the caller goes on to the next setting.
+    segments: list[PhoneSegment] = []
+    times: dict[int, tuple[float, float]] = {}
     for word in aligned or []:
         index = _index(word.name)
         stresses = _stresses(words[index], word.name) if index is not None else []
+        first = len(segments)
         for position, phone in enumerate(word):
             start = phone.start * 0.01 - padding + ALIGNER_EARLY_SECONDS
             end = start + phone.duration * 0.01
             symbol = stresses[position] if position < len(stresses) else phone.name
             segments.append(PhoneSegment(_phone(symbol, end - start) if index is not None else "pau", start, end))
-    return segments
+        if index is not None and len(segments) > first:
+            times[index] = (segments[first].start, segments[-1].end)
+    return Alignment(segments, _words(words, times))
+
+
+def _words(words: Sequence[SpokenWord], times: Mapping[int, tuple[float, float]]) -> list[TimedWord]:
+    """One timed word for each; one that the aligner passed over stands where the word before it ends."""
+    timed: list[TimedWord] = []
+    for index, word in enumerate(words):
+        before = timed[-1].end if timed else 0.0
+        timed.append(TimedWord(word.text, *times.get(index, (before, before))))
+    return timed
+
+
+def _within(time: float, audio: Waveform) -> float:
+    return min(max(time, 0.0), audio.duration)
 
 
 def _run(decoder, pcm: bytes) -> None:
