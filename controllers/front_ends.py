@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -38,6 +38,7 @@ class TextFeatures:
     """1 where there is a row, 0 where a shorter text was filled up."""
 
 
+@runtime_checkable
 class FrontEnd(Protocol):
     """Turns texts into rows of numbers. It learns nothing; what it knows it was made with."""
 

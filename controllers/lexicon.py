@@ -27,6 +27,7 @@ _IRREGULAR = {
     "threw": "throw", "drooping": "droop", "fled": "flee", "gritted": "grit", "gritting": "grit", "jutting": "jut", "knitted": "knit",
 }  # fmt: skip
 _MAX_SKIPPED = 3
+_DETERMINERS = frozenset("a an the his her their its my your our this that everything nothing all some".split())
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ class Lexicon:
         words = read_table("words")
         self.inside = set(_split(words["inside"]))
         self.ambiguous = set(_split(words["ambiguous"]))
+        self.doings = set(_split(words["doings"]))
         self.scope_end = set(_split(words["scope_end"]))
         self.bare_intensity: float = words["bare_intensity"]
         self._phrases: dict[str, list[tuple[tuple[str, ...], Meaning]]] = defaultdict(list)
@@ -128,6 +130,13 @@ class Lexicon:
                 return named and (found is None or found.meaning.kind != "people")
             named, index = True, found.stop
         return named
+
+    def is_object(self, tokens: list[str], index: int) -> bool:
+        """Whether something is named from a token on that a doing is done to (`[lost] the keys`)."""
+        if index >= len(tokens) or tokens[index] not in _DETERMINERS:
+            return False
+        found = self.match(tokens, index + 1) if index + 1 < len(tokens) else None
+        return index + 1 < len(tokens) and (found is None or found.meaning.kind not in ("action", "state", "time", "with"))
 
     def _add(self, meaning: Meaning) -> None:
         stems = tuple(stem(word) for word in meaning.phrase.split())

@@ -4,14 +4,15 @@ import random
 import re
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from controllers.lexicon import Lexicon, stem, table_meanings
 from controllers.states import actions, states
 from controllers.tables import read_table
 
 HELD_OUT_SHARE = 0.2
-"""Share of each concept's looked-up phrases that the benchmark withholds."""
+"""Share of each concept's phrases that the benchmark withholds."""
+_WORD = re.compile(r"[a-z']+")
 _KINDS = ("words", "events", "likes", "says")
 
 
@@ -36,7 +37,7 @@ class HeldOut:
     phrases: tuple[Phrase, ...]
     """Phrases that neither knows."""
 
-    @property
+    @cached_property
     def texts(self) -> frozenset[str]:
         """Their wordings."""
         return frozenset(phrase.text for phrase in self.phrases)
@@ -47,22 +48,13 @@ class HeldOut:
 
     def occurs_in(self, text: str) -> bool:
         """Whether any of them stands in a text."""
-        words = tuple(re.findall(r"[a-z']+", text.lower()))
-        spans = {words[i : i + n] for n in self._lengths for i in range(len(words) - n + 1)}
-        return not spans.isdisjoint(self._words)
+        words = tuple(_WORD.findall(text.lower()))
+        lengths = {len(held) for held in self._words}
+        return any(words[at : at + n] in self._words for n in lengths for at in range(len(words) - n + 1))
 
-    @property
+    @cached_property
     def _words(self) -> frozenset[tuple[str, ...]]:
-        return _split_texts(self.texts)
-
-    @property
-    def _lengths(self) -> set[int]:
-        return {len(words) for words in self._words}
-
-
-@lru_cache(maxsize=4)
-def _split_texts(texts: frozenset[str]) -> frozenset[tuple[str, ...]]:
-    return frozenset(tuple(text.split()) for text in texts)
+        return frozenset(tuple(_WORD.findall(text)) for text in self.texts)
 
 
 def concept_names() -> tuple[str, ...]:
@@ -85,9 +77,8 @@ def lexicon_phrases() -> tuple[Phrase, ...]:
 def situation_phrases() -> tuple[Phrase, ...]:
     """The phrases of tables/situations.json."""
     rows = read_table("situations")["concepts"]
-    return tuple(
-        Phrase(text.strip(), concept, 1.0, kind) for concept, row in rows.items() for kind in _KINDS for text in row.get(kind, "").split(",") if text.strip()
-    )
+    listed = ((concept, kind, text) for concept, row in rows.items() for kind in _KINDS for text in row.get(kind, "").split(","))
+    return tuple(Phrase(text.strip(), concept, 1.0, kind) for concept, kind, text in listed if text.strip())
 
 
 def nothing_phrases() -> tuple[str, ...]:
@@ -108,7 +99,10 @@ def held_out(seed: int = 0) -> HeldOut:
     drawn: list[Phrase] = []
     for concept in concept_names():
         known = sorted(by_concept[concept], key=lambda phrase: phrase.text)
-        drawn += random.Random(f"{seed} {concept}").sample(known, round(HELD_OUT_SHARE * len(known)))
+        rng = random.Random(f"{seed} {concept}")
+        drawn += rng.sample(known, round(HELD_OUT_SHARE * len(known)))
+        learned = [phrase for phrase in situation_phrases() if phrase.concept == concept]
+        drawn += rng.sample(learned, round(HELD_OUT_SHARE * len(learned)))
     return HeldOut(tuple(drawn))
 
 

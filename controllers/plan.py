@@ -55,6 +55,8 @@ class TextPlan:
     """Words that were not known."""
     warnings: tuple[str, ...] = ()
     """What was done about them, one line each."""
+    guessed: tuple[str, ...] = ()
+    """Stretches that no table lists and whose meaning was guessed: `swallowed a lemon: disgusted`."""
 
     @property
     def unit(self) -> str:
@@ -74,6 +76,7 @@ class TextPlan:
             "peak": self.peak(),
             "events": [_event_json(event) for event in self.events],
             "not_understood": list(self.not_understood),
+            "guessed": list(self.guessed),
         }
 
 

@@ -2,11 +2,13 @@
 
 import re
 import unicodedata
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from controllers.lexicon import NEAR, Lexicon, Match, Meaning, load_lexicon
-from controllers.states import Concept, actions
+from controllers.lexicon import NEAR, Match, Meaning
+from controllers.mentions import Clause, Loose, Mention, Modifiers, Parsed
+from controllers.states import Concept, actions, states
 from controllers.tables import read_table
+from controllers.understanding import SURE, SURE_BESIDE, SURE_OF_SCENERY, Understanding, load_understanding
 
 EMPHASIS = 1.15
 """Factor of capitals and of two or more exclamation marks."""
@@ -26,66 +28,13 @@ _REGIONS = {"eyes": "upper", "eye": "upper", "gaze": "upper", "mouth": "lower", 
 _COPULAS, _OWNERS = frozenset({"is", "are", "was", "were"}), frozenset({"his", "her", "their", "its", "the", "both"})
 
 
-@dataclass
-class Mention:
-    """One state or action as the sentence has it."""
-
-    concept: Concept
-    gain: float
-    negated: bool
-    side: str
-    """`L`, `R`, `one` or empty."""
-    region: str
-    """`upper` (sad eyes), `lower` (a sad mouth) or empty for the whole face."""
-    segment: int
-    """Number of the comma- or and-separated stretch it stands in."""
-    first: int
-    stop: int
-
-
-@dataclass
-class Clause:
-    """One step of the sentence's course."""
-
-    mentions: list[Mention] = field(default_factory=list)
-    speed: str = ""
-    """`fast`, `slow`, `turn` or empty."""
-    windows: dict[int, tuple[float, float]] = field(default_factory=dict)
-    """Per segment, the stretch of the clip it was pinned to."""
-    lengths: dict[int, float] = field(default_factory=dict)
-    """Per segment, the seconds it was given."""
-    repeated: set[int] = field(default_factory=set)
-    """Segments that happen now and then."""
-
-
-@dataclass(frozen=True)
-class Parsed:
-    """A sentence read."""
-
-    clauses: list[Clause]
-    """In order of time."""
-    text: str
-    """The sentence with emoji in words."""
-    spans: list[tuple[int, int]]
-    """First and last character of each token; mentions point into them."""
-    unknown: list[tuple[str, str]]
-    """Words that were not known, each with the known word taken instead, or an empty string."""
-    first_side: str
-    """The first side the sentence names, `L`, `R` or empty."""
-
-    def words(self, mentions: list[Mention]) -> str:
-        """The stretch of the sentence from the first of some mentions to the last."""
-        first, stop = min(mention.first for mention in mentions), max(mention.stop for mention in mentions)
-        return self.text[self.spans[first][0] : self.spans[stop - 1][1]]
-
-
-def parse(sentence: str) -> Parsed:
+def parse(sentence: str, understanding: Understanding | None = None) -> Parsed:
     """Reads a sentence. Every string can be read; what means nothing to it is listed."""
     text = _plain(sentence)
     found = list(_TOKEN.finditer(text))
-    reader = _Reader(load_lexicon(), [token[0] for token in found])
+    reader = _Reader(understanding or load_understanding(), [token[0] for token in found])
     clauses = reader.read(loud="!!" in text)
-    return Parsed(clauses, text, [token.span() for token in found], reader.unknown, reader.first_side)
+    return Parsed(clauses, text, [token.span() for token in found], reader.unknown, reader.guessed, reader.first_side)
 
 
 def _plain(sentence: str) -> str:
@@ -100,11 +49,16 @@ def _plain(sentence: str) -> str:
 class _Reader:
     """Walks over the tokens once; lives for one sentence."""
 
-    def __init__(self, lexicon: Lexicon, spelt: list[str]) -> None:
-        self.lexicon, self.spelt, self.tokens = lexicon, spelt, [token.lower() for token in spelt]
+    def __init__(self, understanding: Understanding, spelt: list[str]) -> None:
+        self.understanding, self.lexicon = understanding, understanding.lexicon
+        self.spelt, self.tokens = spelt, [token.lower() for token in spelt]
         self.clauses: list[Clause] = [Clause()]
         self.place = self.segment = self.cursor = 0
-        self.unknown: list[tuple[str, str]] = []
+        self.unknown: list[tuple[str, str, str]] = []
+        self.guessed: list[tuple[str, str]] = []
+        self.loose: list[Loose] = []
+        self.begun = 0
+        """Index of the segment's first token."""
         self.first_side = ""
         self.negated = self.from_pending = self.swap_pending = self.subordinate = False
         self.mixture = 1.0
@@ -173,28 +127,35 @@ class _Reader:
         elif kind == "ignore":
             self.region = _REGIONS.get(self.tokens[index], self.region)
         elif kind in ("people", "scenery"):
-            self._forget_modifiers()
+            self._leave_loose(index, "plain")
 
     def _mention(self, meaning: Meaning, index: int, found: Match) -> None:
         concept = meaning.concept
         assert concept is not None
         if meaning.phrase in self.lexicon.ambiguous and self.lexicon.is_thing(self.tokens, found.stop):
-            return self._forget_modifiers()  # A blue coat, a warm room: the word is about the thing.
+            return self._leave_loose(index, "plain")  # A blue coat, a warm room: the word is about the thing.
+        if meaning.phrase in self.lexicon.doings and self.lexicon.is_object(self.tokens, found.stop):
+            return self._leave_loose(index, "event")  # Lost the keys, moved the chair: the word is about what was done.
         for inner in found.inside:
             inner_match = self.lexicon.match(self.tokens[: inner + 1], inner)
             if inner_match and inner_match.meaning.kind in ("side", "intensity"):
                 self._apply(inner_match.meaning, inner, inner_match)
         if concept.side:
             self._side(concept.side)
+        shouted = self.shouting and any(word.isupper() and len(word) > 2 for word in self.spelt[index : found.stop])
+        region = _REGIONS.get(self.tokens[found.stop] if found.stop < len(self.tokens) else "", self.region) if concept.is_state else ""
+        side = concept.side or self.side or self._one_of_two(index, found)
+        gain = float(meaning.value) * (EMPHASIS if shouted else 1.0)
+        first = index if self.since is None else min(index, self.since)
+        self._add(concept, gain, side, region, (first, found.stop))
+
+    def _add(self, concept: Concept, gain: float, side: str, region: str, place: tuple[int, int]) -> None:
+        """A mention, with what was said before it."""
         negated = self.negated
         if negated and self.intensities and max(self.intensities) >= _STRONG:
             negated, self.intensities = False, [NOT_VERY]
-        shouted = self.shouting and any(word.isupper() and len(word) > 2 for word in self.spelt[index : found.stop])
-        first = index if self.since is None else min(index, self.since)
-        side = concept.side or self.side or self._one_of_two(index, found)
-        region = _REGIONS.get(self.tokens[found.stop] if found.stop < len(self.tokens) else "", self.region) if concept.is_state else ""
-        mention = Mention(concept, 0.0, negated, side, region, self.segment, first, found.stop)
-        mention.gain = float(meaning.value) * self.factor * self.mixture * (EMPHASIS if shouted else 1.0) * self._intensity(concept)
+        mention = Mention(concept, 0.0, negated, side, region, self.segment, *place)
+        mention.gain = gain * self.factor * self.mixture * self._intensity(concept)
         self.clause.mentions.append(mention)
         if self.window is not None:
             self.clause.windows[self.segment] = self.window
@@ -217,6 +178,8 @@ class _Reader:
         return intensity if concept.is_state else intensity / bare
 
     def _time(self, operation: str) -> None:
+        if self.loose and self._last_in_segment() is None:
+            self._guess()
         current = self._last_in_segment()
         if operation in _WINDOWS or operation in _LENGTHS:
             self._pin(operation, current)
@@ -318,7 +281,11 @@ class _Reader:
             self.clause.speed = speed
 
     def _end_segment(self) -> None:
-        """What was said after a mention (`smiles slightly`, `winks on the left`) belongs to it."""
+        """What was said after a mention (`smiles slightly`, `winks on the left`) belongs to it; loose words may have a meaning together."""
+        if self.loose:
+            self._guess()
+            self._list_unknown()
+        self.begun = self.cursor
         last = self._last_in_segment()
         if last is not None:
             if self.intensities or self.factor != 1.0:
@@ -359,12 +326,70 @@ class _Reader:
             was_negated, self.negated = self.negated, True
             self._apply(opposite.meaning, index, replace(opposite, stop=index + 1))
             self.negated = was_negated
-        elif near and near[1] >= NEAR:
-            self.unknown.append((spelt, near[0].phrase))
+        elif near and near[1] >= NEAR and token not in self.understanding.english:
+            self.unknown.append((spelt, near[0].phrase, ""))
             self._apply(near[0], index, Match(near[0], index + 1, ()))
         elif not self._is_name(index):
-            self.unknown.append((spelt, ""))
-            self._forget_modifiers()
+            self._leave_loose(index, "unknown")
+
+    def _leave_loose(self, index: int, kind: str) -> None:
+        self.loose.append(Loose(index, kind, self._modifiers()))
+        self._forget_modifiers()
+
+    def _guess(self) -> None:
+        """Asks what the loose words mean: together with the whole stretch, or each run of them for itself beside a known wish."""
+        if self._last_in_segment() is None:
+            said = any(loose.kind != "plain" for loose in self.loose)
+            if self._take_for(self.loose, self._stretch(), SURE if said else SURE_OF_SCENERY):
+                self.loose = []
+            return
+        for run in _runs([loose for loose in self.loose if loose.kind == "unknown"]):
+            text = " ".join(self.tokens[loose.index] for loose in run)
+            if self._take_for(run, text, SURE_BESIDE):
+                self.loose = [loose for loose in self.loose if loose not in run]
+
+    def _take_for(self, words: list[Loose], text: str, sure: float) -> bool:
+        """Mentions what a stretch is taken for; whether it was taken for anything."""
+        names, meant = self.understanding.guess(text, sure)
+        if not names or meant is None:
+            return False
+        held, begun = self._modifiers(), next((loose for loose in words if loose.kind != "plain"), words[0])
+        first, stop = words[0].index, words[-1].index + 1
+        for name in names:
+            concept = states().get(name) or actions()[name]
+            given = begun.modifiers
+            self.intensities, self.factor = list(given.intensities), given.factor
+            if concept.side:
+                self._side(concept.side)
+            start = first if given.since is None else min(first, given.since)
+            gain = meant.strength if concept.is_state else 1.0
+            self._add(concept, gain, concept.side or given.side, given.region if concept.is_state else "", (start, stop))
+        self._remember(held)
+        self.guessed.append((text, " and ".join(names)))
+        return True
+
+    def _stretch(self) -> str:
+        """The segment so far, without what joins it to the one before."""
+        words = self.tokens[self.begun : self.cursor]
+        while words:
+            found = self.lexicon.match(words, 0)
+            if words[0] not in _BREAKS | _PAUSES and (found is None or found.meaning.kind not in ("with", "time", "negator")):
+                break
+            words = words[1:]
+        return " ".join(word for word in words if word not in _BREAKS | _PAUSES)
+
+    def _list_unknown(self) -> None:
+        for loose in self.loose:
+            if loose.kind == "unknown":
+                self.unknown.append((self.spelt[loose.index], "", self.understanding.nearest(self.tokens[loose.index])))
+        self.loose = []
+
+    def _modifiers(self) -> Modifiers:
+        return Modifiers(tuple(self.intensities), self.factor, self.side, self.region, self.since)
+
+    def _remember(self, modifiers: Modifiers) -> None:
+        self.intensities, self.factor = list(modifiers.intensities), modifiers.factor
+        self.side, self.sided, self.region, self.since = modifiers.side, bool(modifiers.side), modifiers.region, modifiers.since
 
     def _is_name(self, index: int) -> bool:
         """A number, or a capitalised word within a sentence: names say nothing about a face."""
@@ -379,6 +404,17 @@ class _Reader:
         self.sided = False
         self.region = ""
         self.since: int | None = None
+
+
+def _runs(words: list[Loose]) -> list[list[Loose]]:
+    """Words that stand next to each other, together."""
+    runs: list[list[Loose]] = []
+    for word in words:
+        if runs and runs[-1][-1].index == word.index - 1:
+            runs[-1].append(word)
+        else:
+            runs.append([word])
+    return runs
 
 
 def _without_empty(clauses: list[Clause]) -> list[Clause]:

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from controllers.envelopes import ONSET
 from controllers.expression import Expression, at_rest, in_region, is_one_sided, merged, mirrored, on_side, scaled
 from controllers.gestures import Gesture
+from controllers.mentions import Clause, Mention, Parsed
 from controllers.plan import Event, TextPlan, plan_to_track
 from controllers.states import states
-from controllers.text_parse import Clause, Mention, Parsed, parse
+from controllers.text_parse import parse
+from controllers.understanding import DEFAULT_READING, Reading, Understanding, load_understanding
 from emohead.errors import InputError
 from emohead.types import AUTrack
 
@@ -37,42 +39,62 @@ class TextController:
     """Refuse a sentence with words that are not known."""
     seed: int = 0
     """Seed of the small variations of a sustained mood."""
+    reading: Reading = DEFAULT_READING
+    """What understands words that no table lists: the network that ships, MiniLM (extra `text`), or nothing (`lexicon`)."""
 
     def __call__(self, n_frames: int, fps: float) -> AUTrack:
         """The track of the sentence over the whole clip."""
-        plan = text_to_plan(self.sentence, duration=n_frames / fps, intensity=self.intensity, strict=self.strict)
+        plan = text_to_plan(self.sentence, duration=n_frames / fps, intensity=self.intensity, strict=self.strict, reading=self.reading)
         return plan_to_track(plan, n_frames, fps, seed=self.seed)
 
 
-def text_to_plan(sentence: str, *, duration: float | None = None, intensity: float = 1.0, strict: bool = False) -> TextPlan:
+def text_to_plan(
+    sentence: str,
+    *,
+    duration: float | None = None,
+    intensity: float = 1.0,
+    strict: bool = False,
+    reading: Reading = DEFAULT_READING,
+    understanding: Understanding | None = None,
+) -> TextPlan:
     """What a sentence asks a face to do, in order of time.
 
     Args:
         sentence: English, at most 2,000 characters; empty asks for nothing.
         duration: seconds of the clip; without it the events are in fractions of the clip.
         intensity: multiplier of every expression, 0..1.3.
-        strict: refuse words that are not known instead of listing them.
+        strict: refuse words that are not known, and guesses of what they mean, instead of listing them.
+        reading: what understands words that no table lists: the network that ships, MiniLM, or nothing (`lexicon`).
+        understanding: a lexicon and network of one's own; then `reading` says nothing.
 
     Raises:
         InputError: the sentence is too long, or has unknown words and `strict` is set, or the duration is no number.
+        ResourceError: `reading` needs an extra that is not installed.
     """
     if len(sentence) > MAX_CHARACTERS:
         raise InputError(f"the sentence has {len(sentence)} characters; shorten it to at most {MAX_CHARACTERS}")
     if duration is not None and not (math.isfinite(duration) and duration >= 0.0):
         raise InputError(f"the duration must be a number of seconds from 0, got {duration}")
-    parsed = parse(sentence)
-    warnings = tuple(_warning(word, known) for word, known in parsed.unknown)
+    parsed = parse(sentence, understanding or load_understanding(reading))
+    warnings = (
+        *(_warning(word, known, near) for word, known, near in parsed.unknown),
+        *(f"{text!r} is in no table; by what was learned it means {known!r}" for text, known in parsed.guessed),
+    )
     if strict and warnings:
         raise InputError(f"{warnings[0]}; rephrase it or leave --strict out")
     length = NOMINAL_DURATION if duration is None else duration
     events = _events(parsed, length, intensity)
     scale = 1.0 / length if duration is None and length > 0 else 1.0
     timed = sorted((replace(e, start=e.start * scale, end=e.end * scale) for e in events), key=lambda event: (event.start, event.overlay))
-    return TextPlan(tuple(timed), duration, tuple(dict.fromkeys(word for word, _ in parsed.unknown)), warnings)
+    not_understood = tuple(dict.fromkeys(word for word, _, _ in parsed.unknown))
+    guessed = tuple(f"{text}: {known}" for text, known in parsed.guessed)
+    return TextPlan(tuple(timed), duration, not_understood, warnings, guessed)
 
 
-def _warning(word: str, known: str) -> str:
-    return f"{word!r} is not known, taken for {known!r}" if known else f"{word!r} is not known and changes nothing"
+def _warning(word: str, known: str, near: str) -> str:
+    if known:
+        return f"{word!r} is not known, taken for {known!r}"
+    return f"{word!r} is not known and changes nothing" + (f"; the nearest meaning is {near!r}" if near else "")
 
 
 def _events(parsed: Parsed, length: float, intensity: float) -> list[Event]:

@@ -20,6 +20,7 @@ from emohead.commands.doctor import Doctor
 from emohead.commands.edit import EditMotion
 from emohead.commands.evaluate import EvaluateRecon
 from emohead.commands.evaluate_motion import EvaluateMotion
+from emohead.commands.evaluate_text import EvaluateText
 from emohead.commands.inspect import Inspect
 from emohead.commands.interruption import Interruption
 from emohead.commands.options import Command, Outcome
@@ -28,6 +29,7 @@ from emohead.commands.render import Render
 from emohead.commands.track import Track
 from emohead.commands.train import TrainMotion
 from emohead.commands.train_speech_to_au import TrainSpeechToAU
+from emohead.commands.train_text_to_au import TrainTextToAU
 from emohead.commands.verify import Verify
 from emohead.errors import EmoheadError, InputError, ResourceError
 
@@ -61,8 +63,16 @@ class Demo(Command):
         return Outcome("")
 
 
-Evaluate = Annotated[EvaluateRecon, tyro.conf.subcommand("recon")] | Annotated[EvaluateMotion, tyro.conf.subcommand("motion")]
-Train = Annotated[TrainMotion, tyro.conf.subcommand("motion")] | Annotated[TrainSpeechToAU, tyro.conf.subcommand("speech-to-au")]
+Evaluate = (
+    Annotated[EvaluateRecon, tyro.conf.subcommand("recon")]
+    | Annotated[EvaluateMotion, tyro.conf.subcommand("motion")]
+    | Annotated[EvaluateText, tyro.conf.subcommand("text")]
+)
+Train = (
+    Annotated[TrainMotion, tyro.conf.subcommand("motion")]
+    | Annotated[TrainSpeechToAU, tyro.conf.subcommand("speech-to-au")]
+    | Annotated[TrainTextToAU, tyro.conf.subcommand("text-to-au")]
+)
 Commands = (
     Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Render, tyro.conf.subcommand("render")]
@@ -75,8 +85,8 @@ Commands = (
     | Annotated[Inspect, tyro.conf.subcommand("inspect")]
     | Annotated[Assets, tyro.conf.subcommand("assets")]
     | Annotated[Verify, tyro.conf.subcommand("verify")]
-    | Annotated[Train, tyro.conf.subcommand("train", description="Make the networks that ship, or your own, from voices to weights.")]
-    | Annotated[Evaluate, tyro.conf.subcommand("evaluate", description="Measure how good a result is: an avatar, or how faces are moved.")]
+    | Annotated[Train, tyro.conf.subcommand("train", description="Make the networks that ship, or your own.")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate", description="Measure avatars, how faces are moved, how words are understood.")]
 )
 
 

@@ -1,0 +1,88 @@
+"""What the parser makes of a sentence: clauses in order of time, and in each what is mentioned."""
+
+from dataclasses import dataclass, field
+
+from controllers.states import Concept
+
+
+@dataclass
+class Mention:
+    """One state or action as the sentence has it."""
+
+    concept: Concept
+    gain: float
+    negated: bool
+    side: str
+    """`L`, `R`, `one` or empty."""
+    region: str
+    """`upper` (sad eyes), `lower` (a sad mouth) or empty for the whole face."""
+    segment: int
+    """Number of the comma- or and-separated stretch it stands in."""
+    first: int
+    stop: int
+
+
+@dataclass
+class Clause:
+    """One step of the sentence's course."""
+
+    mentions: list[Mention] = field(default_factory=list)
+    speed: str = ""
+    """`fast`, `slow`, `turn` or empty."""
+    windows: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """Per segment, the stretch of the clip it was pinned to."""
+    lengths: dict[int, float] = field(default_factory=dict)
+    """Per segment, the seconds it was given."""
+    repeated: set[int] = field(default_factory=set)
+    """Segments that happen now and then."""
+
+
+@dataclass(frozen=True)
+class Modifiers:
+    """What was said before a word about how it is meant."""
+
+    intensities: tuple[float, ...] = ()
+    """Values of intensity words."""
+    factor: float = 1.0
+    """Of comparatives."""
+    side: str = ""
+    """As a mention's."""
+    region: str = ""
+    """As a mention's."""
+    since: int | None = None
+    """Index of the first of them."""
+
+
+@dataclass(frozen=True)
+class Loose:
+    """A word that the lexicon does not explain."""
+
+    index: int
+    """Of the token."""
+    kind: str
+    """`unknown`, `event` (a mood's word that is used for a doing: `lost the keys`), or `plain` (people, scenery)."""
+    modifiers: Modifiers
+    """What stood before it."""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A sentence read."""
+
+    clauses: list[Clause]
+    """In order of time."""
+    text: str
+    """The sentence with emoji in words."""
+    spans: list[tuple[int, int]]
+    """First and last character of each token; mentions point into them."""
+    unknown: list[tuple[str, str, str]]
+    """Words that were not known, each with the known word taken instead and the nearest meaning, or empty strings."""
+    guessed: list[tuple[str, str]]
+    """Stretches whose meaning was guessed, each with what it was taken for."""
+    first_side: str
+    """The first side the sentence names, `L`, `R` or empty."""
+
+    def words(self, mentions: list[Mention]) -> str:
+        """The stretch of the sentence from the first of some mentions to the last."""
+        first, stop = min(mention.first for mention in mentions), max(mention.stop for mention in mentions)
+        return self.text[self.spans[first][0] : self.spans[stop - 1][1]]

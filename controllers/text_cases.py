@@ -1,0 +1,202 @@
+"""Test sentences with known meanings: the splits S1 to S4 of the text benchmark, written by seed and kept as files."""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import torch
+
+from controllers.expression import Expression, at_rest, merged, mirrored, on_side, scaled
+from controllers.phrases import HeldOut, Phrase, has_kin, lexicon_phrases
+from controllers.states import Concept, actions, states
+from controllers.tables import read_table
+from controllers.text_to_au import OPPOSITE_GAIN
+from emohead.channels import AU_INDEX, N_AU
+from emohead.errors import InputError
+from emohead.metrics.text_scores import Phases
+
+Split: TypeAlias = Literal["s1", "s2", "s3", "s4"]
+SPLITS: tuple[Split, ...] = ("s1", "s2", "s3", "s4")
+_BARE = 0.7
+"""Intensity of a state without an intensity word."""
+_SINGLE = {"a bit": 0.4, "": _BARE, "very": 0.9, "extremely": 1.0}
+_SIZE = {"s1": 200, "s3": 300, "s4": 300}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One thing that a sentence asks for."""
+
+    concept: str
+    """State or action."""
+    gain: float = 1.0
+    """Strength as the tables have it: of a state its word's gain times its intensity."""
+    side: str = ""
+    """`L`, `R` or empty."""
+    denied: bool = False
+    """It must not be seen."""
+
+
+@dataclass(frozen=True)
+class TextCase:
+    """A sentence and what it means."""
+
+    id: str
+    """`S2-017`."""
+    sentence: str
+    """English."""
+    steps: tuple[tuple[Wish, ...], ...]
+    """What is asked for, one step after the other."""
+    kind: str
+    """S2: `kin` when a known phrase of the meaning shares a stem, `new` when none does, `situation` for what has happened to a person."""
+
+    def phases(self) -> Phases:
+        """The action units that the tables give the sentence."""
+        # What has a usual side (a smirk) takes the side that the sentence names first: docs/text.md.
+        side = next((wish.side for step in self.steps for wish in step if wish.side), "")
+        rows = [_row(step, side) for step in self.steps]
+        return Phases(torch.stack(rows) if rows else torch.zeros(0, N_AU))
+
+
+def _row(step: Sequence[Wish], first_side: str) -> torch.Tensor:
+    """Action units of one step: the wishes together, what is denied at rest unless another wish needs it."""
+    expression = Expression()
+    for wish in step:
+        if not wish.denied:
+            expression = merged(expression, _performed(wish, first_side))
+    for wish in step:
+        denied = _concept(wish).expression
+        if wish.denied:
+            opposite = _concept(wish).opposite
+            if opposite and len(step) == 1:
+                expression = scaled(states()[opposite].expression, OPPOSITE_GAIN)
+                expression = replace(expression, au={**expression.au, **at_rest(denied).au})
+    row = torch.zeros(N_AU)
+    for name, value in expression.au.items():
+        row[AU_INDEX[name]] = value
+    return row
+
+
+def _performed(wish: Wish, first_side: str) -> Expression:
+    expression = scaled(_concept(wish).expression, wish.gain)
+    if wish.side:
+        return on_side(expression, wish.side)
+    return mirrored(expression) if first_side == "L" else expression
+
+
+def _concept(wish: Wish) -> Concept:
+    return states().get(wish.concept) or actions()[wish.concept]
+
+
+def make_cases(split: Split, hidden: HeldOut, seed: int = 0) -> list[TextCase]:
+    """The sentences of a split: S1 known phrases in known frames, S2 phrases that are held out, S3 held-out frames, S4 combinations."""
+    rng = random.Random(f"{seed} {split}")
+    hidden_texts = hidden.texts
+    known = tuple(phrase for phrase in lexicon_phrases() if phrase.text not in hidden_texts and _is_plain(phrase))
+    frames = read_table("frames")
+    if split == "s2":
+        drawn = [phrase for phrase in hidden.phrases if phrase.kind not in ("state", "action") or _is_plain(phrase)]
+        made = [(_framed(phrase, frames["frames"], rng), _meaning(phrase), _kind(phrase, known)) for phrase in drawn]
+    elif split == "s4":
+        made = [(*_combination(known, rng), "") for _ in range(_SIZE[split])]
+    else:
+        pool = [rng.choice(known) for _ in range(_SIZE[split])]
+        source = frames["frames"] if split == "s1" else frames["held_out"]
+        made = [(_framed(phrase, source, rng), _meaning(phrase), "") for phrase in pool]
+    return [TextCase(f"{split.upper()}-{index:03d}", sentence, steps, kind) for index, (sentence, steps, kind) in enumerate(made, 1)]
+
+
+def _is_plain(phrase: Phrase) -> bool:
+    """Whether a phrase means one thing and says nothing of time, sides or denial."""
+    same = [other for other in lexicon_phrases() if other.text == phrase.text]
+    words = read_table("words")
+    shaping = {part.strip() for text in (*words["time"].values(), *words["sides"].values(), words["negators"]) for part in text.split(",")}
+    return len(same) == 1 and shaping.isdisjoint(phrase.text.split())
+
+
+def _meaning(phrase: Phrase, intensity: float = _BARE) -> tuple[tuple[Wish, ...], ...]:
+    return ((_wish(phrase, intensity),),)
+
+
+def _wish(phrase: Phrase, intensity: float = _BARE) -> Wish:
+    return Wish(phrase.concept, round(phrase.gain * intensity, 3) if phrase.concept in states() else 1.0)
+
+
+def _kind(phrase: Phrase, known: tuple[Phrase, ...]) -> str:
+    if phrase.kind not in ("state", "action"):
+        return "situation"
+    return "kin" if has_kin(phrase, known) else "new"
+
+
+def _framed(phrase: Phrase, frames: dict[str, list[str]], rng: random.Random) -> str:
+    return rng.choice(frames[phrase.kind]).format(phrase.text)
+
+
+def _combination(known: Sequence[Phrase], rng: random.Random) -> tuple[str, tuple[tuple[Wish, ...], ...]]:
+    """A sentence of several wishes: pairs, three clauses, denial, sides, intensities."""
+    moods = [phrase for phrase in known if phrase.kind == "state"]
+    first, second, third = _three(moods, rng)
+    side = rng.choice(("left", "right"))
+    letter = side[0].upper()
+    adverb, intensity = rng.choice(list(_SINGLE.items()))
+    brow, smile = Wish("raise brows", side=letter), Wish("smile", denied=True)
+    templates = (
+        (f"{first.text} and {second.text}", ((_wish(first), _wish(second)),)),
+        (f"at first {first.text}, then {second.text}, finally {third.text}", ((_wish(first),), (_wish(second),), (_wish(third),))),
+        (f"she looks {first.text}, with the {side} eyebrow raised", ((_wish(first), brow),)),
+        (f"he raises his {side} eyebrow, then looks {adverb} {second.text}", ((brow,), (_wish(second, intensity),))),
+        (f"{adverb} {first.text}, suddenly {second.text}", ((_wish(first, intensity),), (_wish(second),))),
+        (f"from {first.text} to {second.text}", ((_wish(first),), (_wish(second),))),
+        (f"{first.text}, not smiling, the {side} eyebrow raised", ((_wish(first), smile, brow),)),
+        (f"after being {first.text} she is {adverb} {second.text}", ((_wish(first),), (_wish(second, intensity),))),
+    )
+    text, steps = rng.choice(templates)
+    return " ".join(text.split()), steps
+
+
+def _three(moods: Sequence[Phrase], rng: random.Random) -> list[Phrase]:
+    """Three phrases of three different moods."""
+    drawn: list[Phrase] = []
+    while len(drawn) < 3:
+        phrase = rng.choice(moods)
+        if phrase.concept not in [other.concept for other in drawn] and "and" not in phrase.text.split():
+            drawn.append(phrase)
+    return drawn
+
+
+def write_cases(cases: Sequence[TextCase], path: Path) -> None:
+    """Write cases, one JSON object per line."""
+    path.write_text("".join(json.dumps(_plain(case)) + "\n" for case in cases), encoding="utf-8")
+
+
+def _plain(case: TextCase) -> dict[str, object]:
+    """The case without what is as usual."""
+    steps = [[{key: value for key, value in asdict(wish).items() if value != _USUAL[key]} for wish in step] for step in case.steps]
+    return {"id": case.id, "sentence": case.sentence, "steps": steps} | ({"kind": case.kind} if case.kind else {})
+
+
+_USUAL = {"concept": None, "gain": 1.0, "side": "", "denied": False}
+
+
+def read_cases(path: Path) -> list[TextCase]:
+    """Cases from a file.
+
+    Raises:
+        InputError: no such file, or a line that is no case; the message has its number.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); give a folder with s1.jsonl to s4.jsonl") from error
+    cases = []
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+            steps = tuple(tuple(Wish(**wish) for wish in step) for step in row["steps"])
+            cases.append(TextCase(row["id"], row["sentence"], steps, row.get("kind", "")))
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path}, line {number}: not a test sentence ({type(error).__name__}); write it again") from error
+    return cases

@@ -1,0 +1,99 @@
+"""`emohead train text-to-au`: make the network that knows what words mean for a face, from tables to weights, in minutes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from emohead.commands.options import Command, Outcome, to_json
+
+if TYPE_CHECKING:
+    from controllers.meaning_training import MeaningTrainingConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainTextToAU(Command):
+    """Train the network that knows what words mean for a face, on sentences generated from the tables.
+
+    Checkpoints, log, settings and curves stay in --work, where the same command goes on after a stop. It needs the extra `train`, and with
+    --front-end minilm the extra `text`.
+    """
+
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
+    """The weights to write (.safetensors)."""
+    work: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("build/text_to_au")
+    """Checkpoints, log, settings and curves."""
+    front_end: Literal["small", "minilm"] = "small"
+    """What reads the text: the word vectors that ship, or MiniLM."""
+    hold_out: bool = False
+    """Withhold a fifth of the phrases of every meaning: the network that `emohead evaluate text` measures on unseen words."""
+    steps: int = 2400
+    """Training steps."""
+    batch: int = 192
+    """Sentences per step and process."""
+    width: int = 128
+    """Channels of the network, a multiple of 4."""
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    """Mixed precision."""
+    threads: int = 1
+    """CPU threads; more than there are free cores makes it slower."""
+    seed: int = 0
+    """Of the sentences, the first weights and every batch."""
+    dry_run: bool = False
+    """Check everything, print the resolved settings and stop."""
+
+    def run(self) -> Outcome:
+        """Train and write the weights."""
+        import torch
+
+        from emohead.commands.progress import progress_bar
+        from emohead.output import check_target, whole_file
+
+        check_target(self.out)
+        self._check()
+        torch.set_num_threads(self.threads)
+        with progress_bar() as tell:
+            tell(0.0, "loading")
+            from controllers.front_ends import load_front_end
+            from controllers.meaning import save_meaning
+            from controllers.meaning_training import train_meaning
+            from controllers.phrases import held_out
+            from emohead.motion.training import log_lines
+            from emohead.motion.training_curves import write_curves
+
+            config = self._config()
+            load_front_end(self.front_end)
+            if self.dry_run:
+                return Outcome(to_json(self._settings()))
+
+            def report(step: int, means: dict[str, float]) -> None:
+                tell(step / self.steps, f"training, step {step} of {self.steps}, loss {means['loss']:.3f}")
+                write_curves(self.work / "curves.png", log_lines(self.work))
+
+            model = train_meaning(self.work, config=config, without=held_out() if self.hold_out else None, report=report)
+            with whole_file(self.out) as partial:
+                save_meaning(model, partial)
+        without = f", without {len(held_out().phrases)} phrases" if self.hold_out else ""
+        return Outcome(f"wrote {self.out}: {self.steps} steps of {self.batch} sentences{without}; see {self.work}")
+
+    def _config(self) -> "MeaningTrainingConfig":
+        from dataclasses import replace
+
+        from controllers.meaning_training import MeaningTrainingConfig
+
+        plain = MeaningTrainingConfig()
+        training = replace(plain.training, steps=self.steps, seed=self.seed, precision=self.precision)
+        return replace(plain, front_end=self.front_end, width=self.width, batch=self.batch, training=training)
+
+    def _check(self) -> None:
+        from emohead.errors import InputError
+
+        for name, value in (("steps", self.steps), ("batch", self.batch), ("width", self.width), ("threads", self.threads)):
+            if value < 1:
+                raise InputError(f"--{name} {value}: give 1 or more")
+        if self.width % 4:
+            raise InputError(f"--width {self.width}: give a multiple of 4")
+
+    def _settings(self) -> dict[str, Any]:
+        return {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items() if name != "debug"}
