@@ -7,8 +7,8 @@ from controllers.expression import Expression
 from controllers.states import states
 from controllers.tables import read_table
 
-TRACE = 0.03
-"""Intensities up to this are left out of a blend."""
+TRACE, ANGLE_TRACE = 0.03, 0.01
+"""Intensities and angles (radians) up to this are left out of a blend."""
 Place = tuple[float, ...]
 """Valence and arousal, or valence, arousal and dominance, each -1..1."""
 
@@ -32,17 +32,8 @@ def expression_at(place: Place) -> Expression:
                 total[axis] += share * angle
     # Faint traces of the states around would ask channels to hold still that nobody would name; they leave without a step.
     kept = {channel: (value - TRACE) / (1.0 - TRACE) for channel, value in au.items() if value > TRACE}
-    asked = any(kept)
-    return Expression(
-        kept, (gaze[0], gaze[1]) if asked and any(gaze) else None, (head[0], head[1], head[2]) if asked and any(head) else None
-    )
-
-
-def nearest_state(place: Place) -> str:
-    """The state that weighs most at a place; `neutral` near the centre."""
-    shares = _shares(place)
-    name = max(shares, key=lambda state: shares[state])
-    return name if math.hypot(*place) > 0.15 else "neutral"
+    (yaw, pitch), (down, turn, tilt) = map(_without_trace, gaze), map(_without_trace, head)
+    return Expression(kept, (yaw, pitch) if yaw or pitch else None, (down, turn, tilt) if down or turn or tilt else None)
 
 
 def _shares(place: Place) -> dict[str, float]:
@@ -59,3 +50,7 @@ def _shares(place: Place) -> dict[str, float]:
 @lru_cache(maxsize=1)
 def _places() -> dict[str, Place]:
     return {name: tuple(row["at"]) for name, row in read_table("coordinates")["states"].items()}
+
+
+def _without_trace(angle: float) -> float:
+    return math.copysign(max(abs(angle) - ANGLE_TRACE, 0.0), angle)

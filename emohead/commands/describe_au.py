@@ -1,33 +1,117 @@
 """`emohead au`: what a sentence means as action units."""
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from emohead.commands.options import Command, Outcome, to_json
 
+if TYPE_CHECKING:
+    from controllers.keyframes import KeyframeController
+    from controllers.plan import TextPlan
+    from emohead.types import AUTrack
+
+DRAWING_FPS = 25.0
+"""Frames per second at which plots and pictures are made."""
+MAX_DURATION = 3600.0
+"""Seconds."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Au(Command):
-    """Show the action units that a sentence means, and what was not understood."""
+    """Show the action units that a sentence, a label or keyframes mean: as a table, as JSON, as curves, as pictures."""
 
-    sentence: tyro.conf.Positional[str]
+    sentence: tyro.conf.Positional[str | None] = None
     """What the face should do: "a shy smile with the left eyebrow raised"."""
+    label: Annotated[str | None, tyro.conf.arg(metavar="NAME[:STRENGTH][:SIDE]")] = None
+    """One emotion instead of a sentence: happy:0.8, smug:left, va:0.6,-0.2."""
+    keyframes: Annotated[str | None, tyro.conf.arg(metavar="FILE[:upper]")] = None
+    """Curves instead of a sentence: .json, .csv or .npz."""
     duration: float | None = None
-    """Length of the clip in seconds; times are in seconds then, else fractions of the clip."""
+    """Length of the clip in seconds; times are in seconds then, else fractions of the clip (keyframes: their own length)."""
     strict: bool = False
     """Refuse words that are not understood."""
     json: bool = False
     """Print JSON."""
+    plot: Annotated[Path | None, tyro.conf.arg(metavar="FILE.png")] = None
+    """Draw what is asked for over time, with its events named."""
+    picture: Annotated[Path | None, tyro.conf.arg(metavar="FILE.png")] = None
+    """Draw an avatar at the height of each event."""
+    avatar: str = "demo"
+    """Who is drawn: demo, or an .emo file."""
 
     def run(self) -> Outcome:
-        """Print a table or JSON."""
+        """Print a table or JSON; draw what is wanted."""
+        from emohead.errors import InputError
+        from emohead.output import check_target
+
+        given = [name for name in ("sentence", "label", "keyframes") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise InputError(f"give one of a sentence, --label and --keyframes, got {' and '.join(given) or 'none'}; see emohead au --help")
+        for target in (self.plot, self.picture):
+            if target is not None and target.suffix.lower() != ".png":
+                raise InputError(f"{target}: pictures are written as .png; give a name that ends in it")
+            if target is not None:
+                check_target(target)
+        meaning = self._meaning()
+        notes = self._draw(meaning)
+        described = meaning.to_json()
+        return Outcome(to_json(described) if self.json else "\n".join([_table(described), *notes]), meaning.warnings)
+
+    def _meaning(self) -> "TextPlan":
+        """What is asked for, as a plan."""
+        from controllers.keyframe_plan import keyframes_to_plan
+        from controllers.labels import LabelController
         from emohead.pipeline import understand
 
-        meaning = understand(self.sentence, duration=self.duration, strict=self.strict)
-        described = meaning.to_json()
-        return Outcome(to_json(described) if self.json else _table(described), meaning.warnings)
+        if self.keyframes is not None:
+            keys, track = self._performed_keyframes()
+            return keyframes_to_plan(keys, track)
+        if self.label is not None:
+            return LabelController(self.label).plan(None if self.duration is None else _checked(self.duration))
+        return understand(self.sentence or "", duration=self.duration, strict=self.strict)
+
+    def _performed_keyframes(self) -> tuple["KeyframeController", "AUTrack"]:
+        from controllers.keyframe_files import read_keyframes
+
+        assert self.keyframes is not None
+        keys = read_keyframes(self.keyframes)
+        length = min(keys.source.end or 1.0, MAX_DURATION) if self.duration is None else _checked(self.duration)
+        return keys, keys(max(1, round(length * DRAWING_FPS)), DRAWING_FPS)
+
+    def _draw(self, meaning: "TextPlan") -> list[str]:
+        """Make the pictures that are wanted and say so."""
+        if self.plot is None and self.picture is None:
+            return []
+        from controllers.plan import plan_to_track
+        from controllers.plot import write_plot
+        from controllers.portraits import write_portraits
+        from controllers.text_to_au import NOMINAL_DURATION
+        from emohead.pipeline import Pipeline
+
+        if self.keyframes is not None:
+            track = self._performed_keyframes()[1]
+        else:
+            length = NOMINAL_DURATION if self.duration is None else _checked(self.duration)
+            track = plan_to_track(meaning, max(1, round(length * DRAWING_FPS)), DRAWING_FPS)
+        notes = []
+        if self.plot is not None:
+            write_plot(self.plot, track, meaning)
+            notes.append(f"wrote {self.plot}")
+        if self.picture is not None:
+            write_portraits(self.picture, track, meaning, Pipeline.from_pretrained(self.avatar).renderer)
+            notes.append(f"wrote {self.picture}")
+        return notes
+
+
+def _checked(duration: float) -> float:
+    from emohead.errors import InputError
+
+    if not 0.0 < duration <= MAX_DURATION:
+        raise InputError(f"--duration {duration:g}: give seconds, more than 0 and at most {MAX_DURATION:g}")
+    return duration
 
 
 def _table(described: dict[str, Any]) -> str:
