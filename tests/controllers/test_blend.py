@@ -1,17 +1,25 @@
 """Blending: priority, masks, cross-fades; and the one call that uses them all."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
 from controllers import control
-from controllers.blend import blend, crossfade
+from controllers.blend import blend, crossfade, masked
+from controllers.expression import UPPER_CHANNELS
+from controllers.keyframes import Curve, KeyframeController, Keyframes
 from controllers.labels import LabelController
 from controllers.sliders import SliderController
-from emohead.channels import AU_INDEX
+from emohead.channels import AU_INDEX, AU_NAMES
 from emohead.errors import InputError
-from emohead.types import AUTrack
+from emohead.head.generic import load_generic
+from emohead.head.measure import lip_gap
+from emohead.metrics.lip import closure_score
+from emohead.motion.rules import RuleConfig
+from emohead.types import AUTrack, HeadMotion
+from tests.motion.voices import spoken
 
 SMILE, BROW = AU_INDEX["AU12L"], AU_INDEX["AU4L"]
 
@@ -80,3 +88,47 @@ def test_control_scales_and_warns_and_refuses():
     for options in refused:
         with pytest.raises(InputError):
             control(10, 25.0, **options)
+
+
+def test_a_mask_leaves_nothing_else_and_no_other_time():
+    label = LabelController("sad")(100, 25.0)
+    upper = masked(label, channels=UPPER_CHANNELS, head=False)
+    assert upper.weight[:, AU_INDEX["AU15L"]].max() == 0.0 and torch.equal(upper.weight[:, BROW], label.weight[:, BROW])
+    assert upper.pose_weight[:, 1].max() == 0.0 and torch.equal(upper.pose_weight[:, 0], label.pose_weight[:, 0])
+    timed = masked(label, start=1.0, end=2.0, fade=0.4)
+    assert timed.weight[:25].max() == 0.0 and timed.weight[60:].max() == 0.0 and timed.weight[40, BROW] == 1.0
+    assert timed.weight[:, BROW].diff().abs().max() < 0.25, "it comes and goes without a step"
+    assert torch.equal(masked(label).weight, label.weight)
+    with pytest.raises(InputError, match="unknown channel 'AU12'"):
+        masked(label, channels=["AU12"])
+
+
+def test_one_half_of_the_face_for_each_controller():
+    left, right = {name for name in AU_NAMES if name.endswith("L")}, {name for name in AU_NAMES if name.endswith("R")}
+    tracks = [masked(LabelController("happy")(60, 25.0), channels=left), masked(LabelController("sad")(60, 25.0), channels=right)]
+    both = blend(tracks).intensity[-1]
+    assert both[AU_INDEX["AU12L"]] > 0.6 and both[AU_INDEX["AU12R"]] == 0.0
+    assert both[AU_INDEX["AU15R"]] > 0.5 and both[AU_INDEX["AU15L"]] == 0.0
+
+
+def test_a_crossfade_has_no_dip():
+    one, other = SliderController(("AU12=.5",))(100, 50.0), SliderController(("AU12=.5",))(100, 50.0)
+    faded = crossfade(one, other, start=0.5, length=1.0)
+    assert torch.allclose(faded.intensity[:, SMILE], torch.tensor(0.5)) and torch.allclose(faded.weight[:, SMILE], torch.tensor(1.0))
+
+
+def test_articulation_wins_over_every_open_mouth():
+    """Lips meet at every /p b m/ although a blend of all controllers asks for an open mouth and a dropped jaw."""
+    audio, segments = spoken()
+    n_frames = round(audio.duration * 25)
+    keys = KeyframeController(Keyframes((Curve("AU27", (0.0, 1.0), (0.0, 1.0)),)))
+    result = control(
+        n_frames, 25.0, sentence="mouth wide open, then jaw drops", label="astonished:1.3", sliders=["AU25=1", "AU26=1"], keyframes=keys
+    )
+    asked = result.track.intensity * result.track.weight
+    assert all(asked[30:, AU_INDEX[name]].min() > 0.9 for name in ("AU25", "AU26", "AU27")), "the blend insists"
+    motion = RuleConfig().build()(audio, segments, prompt=result.track)
+    head = load_generic()
+    face = replace(HeadMotion.neutral(n_frames, 25.0), rig=motion.rig)
+    score = closure_score(lip_gap(head, head(head.identity(), face).vertices), 25.0, segments)
+    assert score.hit == score.labelled == 15
