@@ -161,7 +161,12 @@ class Lexicon:
 
     def _may_stand_inside(self, word: str) -> bool:
         meanings = (meaning for _, meaning in self._phrases.get(stem(word), ()))
-        return word in self.inside or any(meaning.kind in ("side", "intensity") and meaning.phrase == word for meaning in meanings)
+        return word in self.inside or any(meaning.phrase == word and _may_divide(meaning) for meaning in meanings)
+
+
+def _may_divide(meaning: Meaning) -> bool:
+    """Whether a word may stand inside a phrase: `raises the left eyebrow`, `her smile slowly fades`."""
+    return meaning.kind in ("side", "intensity") or (meaning.kind == "time" and meaning.value in ("fast", "slow"))
 
 
 @lru_cache(maxsize=1)

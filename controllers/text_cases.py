@@ -22,6 +22,8 @@ Split: TypeAlias = Literal["s1", "s2", "s3", "s4"]
 SPLITS: tuple[Split, ...] = ("s1", "s2", "s3", "s4")
 _BARE = 0.7
 """Intensity of a state without an intensity word."""
+_MIXED = 0.75
+"""What a mixture leaves of each of its parts."""
 _SINGLE = {"a bit": 0.4, "": _BARE, "very": 0.9, "extremely": 1.0}
 _SIZE = {"s1": 200, "s3": 300, "s4": 300}
 
@@ -54,10 +56,10 @@ class TextCase:
     """S2: `kin` when a known phrase of the meaning shares a stem, `new` when none does, `situation` for what has happened to a person."""
 
     def phases(self) -> Phases:
-        """The action units that the tables give the sentence."""
+        """The action units that the tables give the sentence; a step that moves none (a glance, a blank face) is no phase."""
         # What has a usual side (a smirk) takes the side that the sentence names first: docs/text.md.
         side = next((wish.side for step in self.steps for wish in step if wish.side), "")
-        rows = [_row(step, side) for step in self.steps]
+        rows = [row for row in (_row(step, side) for step in self.steps) if float(row.max()) > 0.0]
         return Phases(torch.stack(rows) if rows else torch.zeros(0, N_AU))
 
 
@@ -77,7 +79,18 @@ def _row(step: Sequence[Wish], first_side: str) -> torch.Tensor:
     row = torch.zeros(N_AU)
     for name, value in expression.au.items():
         row[AU_INDEX[name]] = value
+    for wish in step:
+        for name, value in gesture_units(_concept(wish).gesture, wish.side or first_side).items():
+            row[AU_INDEX[name]] = max(float(row[AU_INDEX[name]]), 0.0 if wish.denied else value)
     return row
+
+
+def gesture_units(name: str, side: str) -> dict[str, float]:
+    """The units that a gesture moves: the lids of a wink or a blink."""
+    shape = read_table("gestures")["gestures"].get(name, {})
+    closed = max((row[3] for row in shape.get("path", ())), default=0.0)
+    moved = (side or shape["side"]) if shape.get("side") else "LR"
+    return {f"AU43{letter}": closed for letter in moved} if closed else {}
 
 
 def _performed(wish: Wish, first_side: str) -> Expression:
@@ -137,21 +150,27 @@ def _framed(phrase: Phrase, frames: dict[str, list[str]], rng: random.Random) ->
 
 def _combination(known: Sequence[Phrase], rng: random.Random) -> tuple[str, tuple[tuple[Wish, ...], ...]]:
     """A sentence of several wishes: pairs, three clauses, denial, sides, intensities."""
-    moods = [phrase for phrase in known if phrase.kind == "state"]
-    first, second, third = _three(moods, rng)
-    side = rng.choice(("left", "right"))
-    letter = side[0].upper()
-    adverb, intensity = rng.choice(list(_SINGLE.items()))
-    brow, smile = Wish("raise brows", side=letter), Wish("smile", denied=True)
+    first, second, third = _three([phrase for phrase in known if phrase.kind == "state"], rng)
+    side, (adverb, intensity) = rng.choice(("left", "right")), rng.choice(list(_SINGLE.items()))
+    one, two, three, strong = _wish(first), _wish(second), _wish(third), _wish(second, intensity)
+    brow, wink, smirk = (Wish(name, side=side[0].upper()) for name in ("raise brows", "wink", "smirk"))
+    mixed = [replace(wish, gain=round(wish.gain * _MIXED, 4)) for wish in (one, two)]
+    no_smile, neither, nor = Wish("smile", denied=True), replace(one, denied=True), replace(two, denied=True)
     templates = (
-        (f"{first.text} and {second.text}", ((_wish(first), _wish(second)),)),
-        (f"at first {first.text}, then {second.text}, finally {third.text}", ((_wish(first),), (_wish(second),), (_wish(third),))),
-        (f"she looks {first.text}, with the {side} eyebrow raised", ((_wish(first), brow),)),
-        (f"he raises his {side} eyebrow, then looks {adverb} {second.text}", ((brow,), (_wish(second, intensity),))),
-        (f"{adverb} {first.text}, suddenly {second.text}", ((_wish(first, intensity),), (_wish(second),))),
-        (f"from {first.text} to {second.text}", ((_wish(first),), (_wish(second),))),
-        (f"{first.text}, not smiling, the {side} eyebrow raised", ((_wish(first), smile, brow),)),
-        (f"after being {first.text} she is {adverb} {second.text}", ((_wish(first),), (_wish(second, intensity),))),
+        (f"{first.text} and {second.text}", ((one, two),)),
+        (f"at first {first.text}, then {second.text}, finally {third.text}", ((one,), (two,), (three,))),
+        (f"she looks {first.text}, with the {side} eyebrow raised", ((one, brow),)),
+        (f"he raises his {side} eyebrow, then looks {adverb} {second.text}", ((brow,), (strong,))),
+        (f"{adverb} {second.text}, suddenly {first.text}", ((strong,), (one,))),
+        (f"from {first.text} to {second.text}", ((one,), (two,))),
+        (f"{first.text}, not smiling, the {side} eyebrow raised", ((one, no_smile, brow),)),
+        (f"after being {first.text} she is {adverb} {second.text}", ((one,), (strong,))),
+        (f"before looking {first.text}, he looks {adverb} {second.text}", ((strong,), (one,))),
+        (f"neither {first.text} nor {second.text}, but {third.text}", ((neither, nor, three),)),
+        (f"a mix of {first.text} and {second.text}", (tuple(mixed),)),
+        (f"{first.text}, then {adverb} {second.text} with a smirk on the {side} side", ((one,), (strong, smirk))),
+        (f"first {first.text}, then {second.text}, winking with the {side} eye", ((one,), (two, wink))),
+        (f"{adverb} {second.text} at the beginning and {first.text} at the end", ((strong,), (one,))),
     )
     text, steps = rng.choice(templates)
     return " ".join(text.split()), steps

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import torch
 
-from controllers.plan import Event, TextPlan, plan_to_track
+from controllers.plan import TextPlan, plan_to_track
 from controllers.states import states
-from controllers.tables import read_table
 from controllers.text_baselines import Method
-from controllers.text_cases import SPLITS, TextCase, read_cases
+from controllers.text_cases import SPLITS, TextCase, gesture_units, read_cases
 from controllers.text_to_au import text_to_plan
 from controllers.understanding import Understanding
 from emohead.channels import AU_INDEX, N_AU
@@ -67,19 +66,10 @@ def plan_phases(plan: TextPlan) -> Phases:
     for event in plan.events:
         # The last phase that has begun; what begins before the first one belongs to it.
         place = max(sum(start <= event.start + 1e-6 for start in starts) - 1, 0)
-        for name, value in {**dict(event.au), **_gesture_units(event)}.items():
+        gesture = gesture_units(event.gesture.name, event.gesture.side) if event.gesture else {}
+        for name, value in {**dict(event.au), **gesture}.items():
             rows[place, AU_INDEX[name]] = max(float(rows[place, AU_INDEX[name]]), value)
     return Phases(rows[rows.amax(1) > 0.0] if len(rows) else rows)
-
-
-def _gesture_units(event: Event) -> dict[str, float]:
-    """The units that a gesture moves: the lids of a wink or a blink."""
-    if event.gesture is None:
-        return {}
-    shape = read_table("gestures")["gestures"][event.gesture.name]
-    closed = max((row[3] for row in shape.get("path", ())), default=0.0)
-    side = event.gesture.side if shape.get("side") and event.gesture.side else shape.get("side", "")
-    return {f"AU43{letter}": closed for letter in (side or "LR")} if closed else {}
 
 
 def ours(understanding: Understanding) -> Method:

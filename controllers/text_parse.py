@@ -25,6 +25,9 @@ _NUMBERS: dict[str, float] = {
 _TOKEN = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?|\d+(?:\.\d+)?|[.!?;,:()\u2014]")
 _BREAKS, _PAUSES = frozenset(".!?;"), frozenset(",:()\u2014")
 _REGIONS = {"eyes": "upper", "eye": "upper", "gaze": "upper", "mouth": "lower", "lips": "lower"}
+_SUBJECTS = frozenset({"he", "she", "they"})
+_NOT_BEING, _DOING = frozenset({"isn't", "aren't", "wasn't", "weren't"}), frozenset("do does did has have had can could will would".split())
+_FRAMING = frozenset("look looks seem seems appear appears feel feels sound sounds show shows be get".split())
 _COPULAS, _OWNERS = frozenset({"is", "are", "was", "were"}), frozenset({"his", "her", "their", "its", "the", "both"})
 
 
@@ -57,8 +60,8 @@ class _Reader:
         self.unknown: list[tuple[str, str, str]] = []
         self.guessed: list[tuple[str, str]] = []
         self.loose: list[Loose] = []
-        self.begun = 0
-        """Index of the segment's first token."""
+        self.begun = self.denied = 0
+        """Index of the segment's first token, and of the last negator."""
         self.first_side = ""
         self.negated = self.from_pending = self.swap_pending = self.subordinate = False
         self.mixture = 1.0
@@ -111,7 +114,7 @@ class _Reader:
         elif kind == "time":
             self._time(str(value))
         elif kind == "negator":
-            self.negated = True
+            self.negated, self.denied = True, index
         elif kind == "intensity":
             self.intensities.append(float(value))
         elif kind == "comparative":
@@ -125,9 +128,26 @@ class _Reader:
             if meaning.phrase in self.lexicon.scope_end:
                 self.negated = False
         elif kind == "ignore":
-            self.region = _REGIONS.get(self.tokens[index], self.region)
+            self._pass_over(self.tokens[index])
         elif kind in ("people", "scenery"):
             self._leave_loose(index, "plain")
+
+    def _pass_over(self, token: str) -> None:
+        """A word that means nothing by itself: a part of the face, or the subject of a clause that begins here."""
+        if token not in _SUBJECTS:
+            self.region = _REGIONS.get(token, self.region)
+            return
+        self.region = ""
+        if self.subordinate and self.clause.mentions:
+            # After being sad [she] is happy: the main clause begins, with or without a comma.
+            self._end_segment()
+            self._end_subordinate()
+
+    def _end_subordinate(self) -> None:
+        self._next_clause("")
+        if self.swap_pending:
+            self.clauses.insert(self.place - 1, self.clauses.pop(self.place))
+            self.place -= 1
 
     def _mention(self, meaning: Meaning, index: int, found: Match) -> None:
         concept = meaning.concept
@@ -140,6 +160,8 @@ class _Reader:
             inner_match = self.lexicon.match(self.tokens[: inner + 1], inner)
             if inner_match and inner_match.meaning.kind in ("side", "intensity"):
                 self._apply(inner_match.meaning, inner, inner_match)
+            elif inner_match and inner_match.meaning.value in ("fast", "slow"):
+                self.clause.speed = self.clause.speed or str(inner_match.meaning.value)
         if concept.side:
             self._side(concept.side)
         shouted = self.shouting and any(word.isupper() and len(word) > 2 for word in self.spelt[index : found.stop])
@@ -256,10 +278,7 @@ class _Reader:
         self._end_segment()
         self.negated = False
         if self.subordinate and self.clause.mentions:
-            self._next_clause("")
-            if self.swap_pending:
-                self.clauses.insert(self.place - 1, self.clauses.pop(self.place))
-                self.place -= 1
+            self._end_subordinate()
         elif self.tokens[index] in _BREAKS and not self._describes(index + 1):
             self._next_clause("")
 
@@ -353,6 +372,7 @@ class _Reader:
         names, meant = self.understanding.guess(text, sure)
         if not names or meant is None:
             return False
+        self.negated = self.negated and not self._denies_doing()
         held, begun = self._modifiers(), next((loose for loose in words if loose.kind != "plain"), words[0])
         first, stop = words[0].index, words[-1].index + 1
         for name in names:
@@ -368,14 +388,22 @@ class _Reader:
         self.guessed.append((text, " and ".join(names)))
         return True
 
+    def _denies_doing(self) -> bool:
+        """Whether the negator belongs to what happened (`hasn't slept`, `did not get the job`): then it is part of what is guessed."""
+        word, before = self.tokens[self.denied], self.tokens[self.denied - 1 : self.denied]
+        verbal = (word.endswith("n't") and word not in _NOT_BEING) or word == "cannot" or not _DOING.isdisjoint(before)
+        return verbal and _FRAMING.isdisjoint(self.tokens[self.denied + 1 : self.denied + 2])
+
     def _stretch(self) -> str:
-        """The segment so far, without what joins it to the one before."""
-        words = self.tokens[self.begun : self.cursor]
-        while words:
-            found = self.lexicon.match(words, 0)
-            if words[0] not in _BREAKS | _PAUSES and (found is None or found.meaning.kind not in ("with", "time", "negator")):
+        """The segment so far, without what joins it to the one before, and without what denies it as a whole."""
+        start = self.begun
+        while start < self.cursor:
+            found = self.lexicon.match(self.tokens[: self.cursor], start)
+            if self.tokens[start] not in _BREAKS | _PAUSES and (found is None or found.meaning.kind not in ("with", "time")):
                 break
-            words = words[1:]
+            start += 1
+        left_out = self.denied if self.negated and not self._denies_doing() else -1
+        words = [self.tokens[index] for index in range(start, self.cursor) if index != left_out]
         return " ".join(word for word in words if word not in _BREAKS | _PAUSES)
 
     def _list_unknown(self) -> None:
