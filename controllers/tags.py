@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from controllers.envelopes import ONSET
 from controllers.plan import Event, TextPlan
 from controllers.text_to_au import MAX_GAIN, text_to_plan
 from emohead.data.alignments import TimedWord
@@ -15,8 +16,10 @@ MAX_SCRIPT = 1 << 20
 """Characters."""
 SHORTEST_STRETCH = 0.3
 """Seconds; a tag with less time than this is told."""
-LEAD = 0.04
+LEAD = 0.06
 """Seconds that a tag's expression begins before its word: the first tenth of a second of an onset is too faint to be seen."""
+TAG_ONSET = 0.3
+"""Seconds that a tag's expression takes to appear unless it says slowly: it answers to a word, so it is as quick as expressions are."""
 _BRACKETS = re.compile(r"[\[\]]")
 # A number that is no count of seconds or times is the tag's intensity.
 _NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)%?(?![\w.])(?!\s*(?:s|secs?|seconds?|times)\b)")
@@ -123,7 +126,7 @@ def script_to_plan(
         if end - start < SHORTEST_STRETCH:
             warnings.append(f"tag {tag.written}: there are only {end - start:.2f} s for it")
         not_understood += plan.not_understood
-        events = [replace(event, start=event.start + start, end=event.end + start) for event in plan.events]
+        events = [_placed(event, start) for event in plan.events]
         course = [event for event in events if not event.overlay]
         together = bool(steps) and steps[-1].end > start + 1e-6
         if not any(event.au for event in course) or together:
@@ -134,6 +137,11 @@ def script_to_plan(
         overlays += [event for event in events if event.overlay]
     ordered = sorted(steps + overlays, key=lambda event: (event.start, event.overlay))
     return TextPlan(tuple(ordered), duration, tuple(dict.fromkeys(not_understood)), tuple(dict.fromkeys(warnings)))
+
+
+def _placed(event: Event, start: float) -> Event:
+    onset = min(event.onset, TAG_ONSET) if event.onset <= ONSET else event.onset
+    return replace(event, start=event.start + start, end=event.end + start, onset=onset)
 
 
 def _understood(tag: Tag, duration: float, intensity: float, strict: bool) -> TextPlan:

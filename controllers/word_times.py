@@ -61,8 +61,13 @@ def word_times(
         if strict and isinstance(error, InputError):
             raise
         said = f"tags are placed by the number of letters before them, since the words have no times: {error}"
-        return WordTimes(spread(script.words, _loud_spans(audio)), None, (said,))
+        return WordTimes(letter_times(script, audio), None, (said,))
     return WordTimes(found.words, found.phones, tuple(str(warning.message) for warning in told))
+
+
+def letter_times(script: Script, audio: Waveform) -> list[TimedWord]:
+    """A guess without an aligner: the words spread by their letters over what is loud."""
+    return spread(script.words, _loud_spans(audio))
 
 
 def spread(words: Sequence[str], spans: Sequence[tuple[float, float]]) -> list[TimedWord]:
