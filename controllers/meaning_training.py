@@ -17,6 +17,9 @@ from controllers.phrases import HeldOut, concept_names
 from controllers.word_vectors import load_word_vectors
 from emohead.motion.training import Report, TrainingConfig, train, write_settings
 
+_GROUP = 8
+"""Batches whose sentences are drawn together and sorted by length."""
+
 
 @dataclass(frozen=True)
 class MeaningTrainingConfig:
@@ -26,7 +29,7 @@ class MeaningTrainingConfig:
     """What reads the text."""
     width: int = 128
     """Channels of the network."""
-    batch: int = 192
+    batch: int = 128
     """Sentences per step and process."""
     contrast: float = 1.0
     """Weight of the contrastive term."""
@@ -35,7 +38,7 @@ class MeaningTrainingConfig:
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     """How sentences are made."""
     training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(steps=2400, learning_rate=2e-3, warmup=100, average=0.995, weight_decay=0.05, every=400)
+        default_factory=lambda: TrainingConfig(steps=1600, learning_rate=2e-3, warmup=100, average=0.995, weight_decay=0.05, every=400)
     )
     """The loop's."""
 
@@ -63,7 +66,12 @@ class MeaningBatches:
 
     def batch(self, number: int) -> MeaningBatch:
         """Batch `number`; rows are weakened by the global random state, which the training loop sets at every step."""
-        examples = self.corpus.draw(self.config.batch, random.Random(self.config.training.seed * 1_000_003 + number))
+        # Sentences of about the same length together: half of a mixed batch would be filling.
+        group, place = divmod(number, _GROUP)
+        rng = random.Random(self.config.training.seed * 1_000_003 + group)
+        drawn = sorted(self.corpus.draw(_GROUP * self.config.batch, rng), key=lambda example: len(example.text.split()))
+        first = rng.sample(range(_GROUP), _GROUP)[place] * self.config.batch
+        examples = drawn[first : first + self.config.batch]
         features = self._front_end([left_handed(example.text)[0] for example in examples])
         weakened = TextFeatures(self._front_end.weakened(features.values), features.there)
         strength = torch.tensor([_strength(example) for example in examples])

@@ -20,6 +20,8 @@ class Mention:
     """Number of the comma- or and-separated stretch it stands in."""
     first: int
     stop: int
+    weak: bool = False
+    """The word may as well tell what was done (`lost`): what is guessed of the whole stretch outweighs it."""
 
 
 @dataclass

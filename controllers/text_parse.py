@@ -170,6 +170,7 @@ class _Reader:
         gain = float(meaning.value) * (EMPHASIS if shouted else 1.0)
         first = index if self.since is None else min(index, self.since)
         self._add(concept, gain, side, region, (first, found.stop))
+        self.clause.mentions[-1].weak = meaning.phrase in self.lexicon.doings
 
     def _add(self, concept: Concept, gain: float, side: str, region: str, place: tuple[int, int]) -> None:
         """A mention, with what was said before it."""
@@ -362,6 +363,12 @@ class _Reader:
             if self._take_for(self.loose, self._stretch(), SURE if said else SURE_OF_SCENERY):
                 self.loose = []
             return
+        weak = [mention for mention in self.clause.mentions if mention.segment == self.segment]
+        if all(mention.weak for mention in weak) and self._take_for(self.loose, self._stretch(), SURE):
+            # His team lost in the last minute: not the mood `lost`, but what happened.
+            self.clause.mentions = [mention for mention in self.clause.mentions if mention not in weak]
+            self.loose = []
+            return
         for run in _runs([loose for loose in self.loose if loose.kind == "unknown"]):
             text = " ".join(self.tokens[loose.index] for loose in run)
             if self._take_for(run, text, SURE_BESIDE):
@@ -401,7 +408,7 @@ class _Reader:
             found = self.lexicon.match(self.tokens[: self.cursor], start)
             if self.tokens[start] not in _BREAKS | _PAUSES and (found is None or found.meaning.kind not in ("with", "time")):
                 break
-            start += 1
+            start = found.stop if found else start + 1
         left_out = self.denied if self.negated and not self._denies_doing() else -1
         words = [self.tokens[index] for index in range(start, self.cursor) if index != left_out]
         return " ".join(word for word in words if word not in _BREAKS | _PAUSES)

@@ -28,9 +28,9 @@ class TrainTextToAU(Command):
     """What reads the text: the word vectors that ship, or MiniLM."""
     hold_out: bool = False
     """Withhold a fifth of the phrases of every meaning: the network that `emohead evaluate text` measures on unseen words."""
-    steps: int = 2400
+    steps: int = 1600
     """Training steps."""
-    batch: int = 192
+    batch: int = 128
     """Sentences per step and process."""
     width: int = 128
     """Channels of the network, a multiple of 4."""
