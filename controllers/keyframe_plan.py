@@ -35,4 +35,4 @@ def _event(track: AUTrack, start: float, end: float) -> Event:
     au = {name: round(float(row[index]), 4) for index, name in enumerate(AU_NAMES) if asked[index] > 0.5 and row[index] > 0.005}
     gaze = (float(track.gaze[frame, 0]), float(track.gaze[frame, 1])) if pose[0] > 0.5 else None
     head = [float(angle) for angle in track.head_rotation[frame]]
-    return Event(start, end, au, gaze, (head[0], head[1], head[2]) if pose[1] > 0.5 else None, text=f"keyframes at {start:.2f} s")
+    return Event(start, end, au, gaze, (head[0], head[1], head[2]) if pose[1] > 0.5 else None, text="keyframes", onset=0.0)

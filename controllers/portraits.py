@@ -61,7 +61,12 @@ def apex(track: AUTrack, plan: TextPlan, event: Event) -> int:
     """The first frame of a track at which an event is all but strongest; the middle of it where it moves nothing."""
     scale = track.n_frames if plan.duration is None else track.fps
     first = min(max(int(event.start * scale), 0), max(track.n_frames - 1, 0))
-    last = min(max(int(event.end * scale), first + 1), track.n_frames)
+    if event.onset == 0.0:
+        return first  # A moment, as of keyframes.
+    last = max(min(max(int(event.end * scale), first + 1), track.n_frames), first + 1)
+    if event.gesture is None:
+        # While it still comes up, the event before it is seen as well.
+        first += round(min(event.onset * track.fps, 0.6 * (last - first)))
     columns = [AU_INDEX[name] for name, value in event.au.items() if value > 0.0]
     moved = (track.intensity * track.weight)[first:last, columns].sum(1)
     if event.gaze is not None or event.gesture is not None:

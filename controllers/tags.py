@@ -16,9 +16,9 @@ MAX_SCRIPT = 1 << 20
 """Characters."""
 SHORTEST_STRETCH = 0.3
 """Seconds; a tag with less time than this is told."""
-LEAD = 0.06
+LEAD = 0.05
 """Seconds that a tag's expression begins before its word: the first tenth of a second of an onset is too faint to be seen."""
-TAG_ONSET = 0.3
+TAG_ONSET = 0.25
 """Seconds that a tag's expression takes to appear unless it says slowly: it answers to a word, so it is as quick as expressions are."""
 _BRACKETS = re.compile(r"[\[\]]")
 # A number that is no count of seconds or times is the tag's intensity.

@@ -53,6 +53,12 @@ def test_plot_and_picture(desk: Path, capsys: pytest.CaptureFixture):
     assert (desk / "keys.png").stat().st_size > 2000
 
 
+def test_a_script_is_described(desk: Path, capsys: pytest.CaptureFixture):
+    assert main(["au", "--script", "[smiles 0.5] We won. [sad] But how?", "--duration", "4", "--json"]) == 0
+    smile, sad = json.loads(capsys.readouterr().out)["events"]
+    assert smile["text"] == "smiles" and sad["text"] == "sad" and smile["end"] == sad["start"] and sad["end"] == 4.0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -65,6 +71,9 @@ def test_plot_and_picture(desk: Path, capsys: pytest.CaptureFixture):
         (["--label", "happy", "--duration", "-1"], "more than 0"),
         (["happy", "--duration", "1e9", "--plot", "plot.png"], "at most 3600"),
         (["--keyframes", "absent.json"], "no such file"),
+        (["--script", "[happy] we [won"], "line 1: a tag that is not closed"),
+        (["--script", "absent.txt"], "no such transcript"),
+        (["happy", "--audio", "voice.wav"], "goes with --script"),
     ],
 )
 def test_wrong_wishes_are_one_line(desk: Path, capsys: pytest.CaptureFixture, arguments: list[str], message: str):

@@ -1,6 +1,6 @@
 """`emohead au`: what a sentence means as action units."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,12 +21,16 @@ MAX_DURATION = 3600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Au(Command):
-    """Show the action units that a sentence, a label or keyframes mean: as a table, as JSON, as curves, as pictures."""
+    """Show the action units that a sentence, a label, a script or keyframes mean: as a table, as JSON, as curves, as pictures."""
 
     sentence: tyro.conf.Positional[str | None] = None
     """What the face should do: "a shy smile with the left eyebrow raised"."""
     label: Annotated[str | None, tyro.conf.arg(metavar="NAME[:STRENGTH][:SIDE]")] = None
     """One emotion instead of a sentence: happy:0.8, smug:left, va:0.6,-0.2."""
+    script: Annotated[str | None, tyro.conf.arg(metavar="FILE|TEXT")] = None
+    """Words with tags instead of a sentence: "[delighted 0.8] We won. [then worried] But how?"; the words are spread over the duration."""
+    audio: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """The recording of a script: its words are then where they are spoken."""
     keyframes: Annotated[str | None, tyro.conf.arg(metavar="FILE[:upper]")] = None
     """Curves instead of a sentence: .json, .csv or .npz."""
     duration: float | None = None
@@ -47,9 +51,13 @@ class Au(Command):
         from emohead.errors import InputError
         from emohead.output import check_target
 
-        given = [name for name in ("sentence", "label", "keyframes") if getattr(self, name) is not None]
+        given = [name for name in ("sentence", "label", "script", "keyframes") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise InputError(f"give one of a sentence, --label and --keyframes, got {' and '.join(given) or 'none'}; see emohead au --help")
+            raise InputError(
+                f"give one of a sentence, --label, --script, --keyframes, got {' and '.join(given) or 'none'}; see emohead au --help"
+            )
+        if self.audio is not None and self.script is None:
+            raise InputError(f"--audio {self.audio} goes with --script, whose words it speaks; leave it out")
         for target in (self.plot, self.picture):
             if target is not None and target.suffix.lower() != ".png":
                 raise InputError(f"{target}: pictures are written as .png; give a name that ends in it")
@@ -71,7 +79,25 @@ class Au(Command):
             return keyframes_to_plan(keys, track)
         if self.label is not None:
             return LabelController(self.label).plan(None if self.duration is None else _checked(self.duration))
+        if self.script is not None:
+            return self._script_in_time(self.script)
         return understand(self.sentence or "", duration=self.duration, strict=self.strict)
+
+    def _script_in_time(self, given: str) -> "TextPlan":
+        from controllers.tags import parse_script, script_to_plan
+        from controllers.text_to_au import NOMINAL_DURATION
+        from controllers.word_times import spread, word_times
+        from emohead.media import read_audio
+        from emohead.pipeline import read_transcript
+
+        script = parse_script(str(read_transcript(given)))
+        if self.audio is not None:
+            voice = read_audio(self.audio)
+            timed = word_times(script, voice, strict=self.strict)
+            plan = script_to_plan(script, timed.words, voice.duration, strict=self.strict)
+            return replace(plan, warnings=(*timed.warnings, *plan.warnings))
+        length = NOMINAL_DURATION if self.duration is None else _checked(self.duration)
+        return script_to_plan(script, spread(script.words, [(0.05 * length, 0.9 * length)]), length, strict=self.strict)
 
     def _performed_keyframes(self) -> tuple["KeyframeController", "AUTrack"]:
         from controllers.keyframe_files import read_keyframes
@@ -94,7 +120,8 @@ class Au(Command):
         if self.keyframes is not None:
             track = self._performed_keyframes()[1]
         else:
-            length = NOMINAL_DURATION if self.duration is None else _checked(self.duration)
+            known = meaning.duration if meaning.duration is not None else self.duration
+            length = NOMINAL_DURATION if known is None else _checked(known)
             track = plan_to_track(meaning, max(1, round(length * DRAWING_FPS)), DRAWING_FPS)
         notes = []
         if self.plot is not None:

@@ -50,10 +50,10 @@ def test_a_number_is_the_intensity_unless_it_counts():
 def test_tags_begin_with_their_words_and_last_until_the_next():
     script = parse_script(SCRIPT)
     meant = script_to_plan(script, timed(script), 5.0)
-    assert [event.start for event in meant.events] == pytest.approx([0.44, 1.44, 2.44])
-    assert [event.end for event in meant.events] == pytest.approx([1.44, 2.44, 5.0])
+    assert [event.start for event in meant.events] == pytest.approx([0.45, 1.45, 2.45])
+    assert [event.end for event in meant.events] == pytest.approx([1.45, 2.45, 5.0])
     track = plan_to_track(meant, 500, 100.0)
-    assert track.weight[:44].max() == 0.0, "nothing is asked before the first tag's word"
+    assert track.weight[:45].max() == 0.0, "nothing is asked before the first tag's word"
     assert track.intensity[138, SMILE] > 0.5 and track.intensity[138, CORNER] < 0.01
     assert track.intensity[242, CORNER] > 0.2 and track.intensity[242, SMILE] < 0.05
     assert track.intensity.diff(dim=0).abs().max() < 0.06, "tags pass into each other"
@@ -80,9 +80,9 @@ def test_a_glance_leaves_the_face_of_the_tag_before():
 def test_tags_before_the_same_word_and_after_the_last():
     script = parse_script("[smiles] [looks left] we won [sad]")
     meant = script_to_plan(script, timed(script), 3.0)
-    assert [(event.text, round(event.start, 6)) for event in meant.events] == [("smiles", 0.44), ("looks left", 0.44), ("sad", 1.44)]
+    assert [(event.text, round(event.start, 6)) for event in meant.events] == [("smiles", 0.45), ("looks left", 0.45), ("sad", 1.45)]
     assert meant.events[-1].end == 3.0
-    late = script_to_plan(script, timed(script), 1.49)
+    late = script_to_plan(script, timed(script), 1.5)
     assert any("[sad]: there are only 0.05 s for it" in warning for warning in late.warnings)
 
 
