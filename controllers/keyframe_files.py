@@ -22,7 +22,7 @@ from emohead.types import AUTrack, HeadMotion
 FREE = "free"
 """Written instead of a value where a channel is let go."""
 MAX_JSON_BYTES = 32 << 20
-_LIMITS = dict(zip(POSE_CURVES, (*GAZE_LIMITS, *HEAD_LIMITS), strict=True))
+_LIMITS: dict[str, float] = dict(zip(POSE_CURVES, (*GAZE_LIMITS, *HEAD_LIMITS), strict=True))
 _POSES = {"gaze": POSE_CURVES[:2], "head": POSE_CURVES[2:]}
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()

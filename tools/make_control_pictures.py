@@ -29,8 +29,8 @@ SENTENCE = "starts calm, then delighted surprise, looks away at the end"
 SCRIPT = "[delighted 0.8] We won. [then worried] But how? [slowly calm, looks away] All right."
 KEYS = [
     {"time": 0, "AU12": 0, "AU2L": 0}, {"time": 1, "AU12": 0.7, "AU6": 0.5, "AU2L": 0, "gaze": [0, 0]},
-    {"time": 2, "AU12": 0.2, "AU6": 0, "AU2L": 0.9, "AU4": 0, "gaze": [0.3, -0.1]},
-    {"time": 3, "AU2L": 0, "AU4": 0.8, "gaze": [0, 0]},
+    {"time": 2, "AU12": 0.2, "AU6": 0, "AU2L": 0.9, "AU4": 0, "AU7": 0, "gaze": [0.3, -0.1]},
+    {"time": 3, "AU2L": 0, "AU4": 0.9, "AU7": 0.7, "AU12": 0, "gaze": [0, 0]},
 ]  # fmt: skip
 PLACES = ("va:0.8,0.5", "va:0.6,-0.5", "va:0,-0.8", "va:-0.6,-0.3", "vad:-0.6,0.6,-0.5", "vad:-0.5,0.6,0.4")
 
@@ -74,13 +74,15 @@ def coordinates() -> tuple[TextPlan, AUTrack]:
 
 def blended() -> tuple[TextPlan, AUTrack]:
     """A label, a sentence over it, sliders over both: each alone and together."""
-    asked = (
-        ("--label sad", {"label": "sad"}), ("--emotion smiles", {"sentence": "smiles"}), ("--au AU2L=1", {"sliders": ["AU2L=1"]}),
-        ("all three", {"label": "sad", "sentence": "smiles", "sliders": ["AU2L=1"]}),
-    )  # fmt: skip
-    last = [control(75, FPS, **wishes).track for _, wishes in asked]
-    events = [Event(3.0 * index + 2.9, 3.0 * index + 3.0, text=text) for index, (text, _) in enumerate(asked)]
-    return TextPlan(tuple(events), 12.0), _joined(last)
+    slider = ["AU2L=1"]
+    last = {
+        "--label sad": control(75, FPS, label="sad").track,
+        "--emotion smiles": control(75, FPS, sentence="smiles").track,
+        "--au AU2L=1": control(75, FPS, sliders=slider).track,
+        "all three": control(75, FPS, label="sad", sentence="smiles", sliders=slider).track,
+    }
+    events = [Event(3.0 * index + 2.9, 3.0 * index + 3.0, text=text) for index, text in enumerate(last)]
+    return TextPlan(tuple(events), 12.0), _joined(list(last.values()))
 
 
 def _joined(tracks: list[AUTrack]) -> AUTrack:
