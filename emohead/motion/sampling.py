@@ -35,7 +35,7 @@ class SamplingConfig:
     """Guidance weight of prompt and emotion for each group."""
     diversity: float = 1.0
     """Spread of the initial noise, 0 (the same performance always) .. 1.5."""
-    noise: dict[str, float] = field(default_factory=lambda: dict.fromkeys(GROUPS, 1.0) | {"mouth": 0.35})
+    noise: dict[str, float] = field(default_factory=lambda: {"mouth": 0.35, "upper": 1.4, "head": 1.2, "gaze": 1.15})
     """The same for each group, multiplied with it: a voice leaves the mouth less freedom than brows, head and gaze."""
     window: float = 8.0
     """Seconds drawn at once."""
