@@ -22,6 +22,8 @@ MAX_WORDS = 40
 _SPELLING = 96
 """Numbers that describe a word's letters."""
 _SHORTEST, _LONGEST = 3, 5
+_SPELLING_SCALE = 0.3
+"""Size of the numbers of the spelling: what a word means counts more."""
 _NO_MEANING, _NO_SPELLING, _BLUR = 0.1, 0.4, 0.3
 """Shares of words that lose their vector or their spelling in training, and the blur of vectors in their own spread."""
 _BATCH = 128
@@ -131,12 +133,12 @@ def load_front_end(name: FrontEndName) -> FrontEnd:
 
 
 def _spelling(word: str) -> Float[Tensor, " D"]:
-    """The word's character n-grams as a sum of hashed sign rows, of length about one per number."""
+    """The word's character n-grams as a sum of hashed sign rows."""
     framed = f"<{word[:24]}>"
     grams = {framed[at : at + n] for n in range(_SHORTEST, _LONGEST + 1) for at in range(len(framed) - n + 1)}
     if not grams:
         return torch.zeros(_SPELLING)
-    return torch.stack([_signs(gram) for gram in sorted(grams)]).sum(0) / len(grams) ** 0.5
+    return torch.stack([_signs(gram) for gram in sorted(grams)]).sum(0) / len(grams) ** 0.5 * _SPELLING_SCALE
 
 
 @lru_cache(maxsize=65536)

@@ -17,7 +17,7 @@ from emohead import assets
 from emohead.errors import InputError
 
 ASSETS: dict[FrontEndName, str] = {"small": "text_to_au.safetensors", "minilm": "text_to_au_minilm.safetensors"}
-"""The network that ships for each front end."""
+"""File of the network for each front end on the search path of assets; the small one ships."""
 _KIND = "emohead.text_to_au"
 _OTHER_SIDE = {"left": "right", "right": "left"}
 
@@ -116,9 +116,13 @@ def read_meaning(path: Path) -> MeaningModel:
 
 @lru_cache(maxsize=2)
 def load_meaning(front_end: FrontEndName = "small") -> MeaningModel:
-    """The network that ships for a front end.
+    """The network for a front end.
 
     Raises:
         InputError: it is not there.
     """
-    return read_meaning(assets.find(ASSETS[front_end]))
+    name = ASSETS[front_end]
+    if front_end != "small" and not any((folder / name).is_file() for folder in assets.search_path()):
+        remedy = f"make it with: emohead train text-to-au --front-end {front_end} -o {assets.cache_folder() / name}"
+        raise InputError(f"the network for the front end {front_end} ({name}) does not ship; {remedy}")
+    return read_meaning(assets.find(name))

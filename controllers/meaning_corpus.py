@@ -4,6 +4,7 @@ import random
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 
@@ -31,17 +32,17 @@ class Example:
 class CorpusConfig:
     """Shares and noise of the examples."""
 
-    nothing: float = 0.3
+    nothing: float = 0.25
     """Share of texts that say nothing about a face."""
-    pair: float = 0.15
+    pair: float = 0.1
     """Share of texts with two meanings."""
     situations: float = 0.5
     """Share of phrases that come from tables/situations.json."""
-    fragment: float = 0.2
+    fragment: float = 0.15
     """Share of texts with a bit of scenery."""
-    adverb: float = 0.15
+    adverb: float = 0.1
     """Share of states with an intensity word."""
-    typo: float = 0.04
+    typo: float = 0.03
     """Share of words with a slip of the pen."""
     drop: float = 0.1
     """Share of articles left out."""
@@ -56,6 +57,7 @@ class MeaningCorpus:
         situations = [phrase for phrase in situation_phrases() if without is None or not without.occurs_in(phrase.text)]
         self.phrases = (*known, *situations)
         self._lexical, self._situations = _by_concept(known), _by_concept(situations)
+        self._weights = [list(accumulate(len(found) ** 0.5 for found in pool.values())) for pool in (self._lexical, self._situations)]
         self._nothing = [text for text in nothing_phrases() if without is None or not without.occurs_in(text)]
         words = read_table("words")
         plain = [word.strip() for key in ("people", "scenery") for word in words[key].split(",")]
@@ -83,7 +85,9 @@ class MeaningCorpus:
 
     def _phrase(self, rng: random.Random) -> Phrase:
         pool = self._situations if rng.random() < self.config.situations else self._lexical
-        return rng.choice(pool[rng.choice(list(pool))])
+        # Rich meanings have more to learn than poor ones, but not in proportion.
+        concept = rng.choices(list(pool), cum_weights=self._weights[pool is self._situations])[0]
+        return rng.choice(pool[concept])
 
     def _framed(self, phrase: Phrase, rng: random.Random) -> str:
         text = phrase.text

@@ -16,16 +16,18 @@ class MeaningNetConfig:
     """Numbers in a row of the front end."""
     n_concepts: int
     """Meanings it can name."""
-    width: int = 128
+    width: int = 64
     """Channels, a multiple of the heads."""
     n_heads: int = 4
     """Heads of each attention."""
-    n_layers: int = 2
-    """Layers."""
+    n_layers: int = 1
+    """Layers of attention."""
+    n_hidden: int = 384
+    """Channels of the layer that joins what the words mean together and by themselves."""
     n_places: int = 40
     """Longest text in rows."""
     dropout: float = 0.2
-    """Share of channels dropped while training, 0..1."""
+    """Share of channels dropped while training, 0..0.5; twice as many of the joined ones."""
 
     def build(self) -> "MeaningNet":
         """An untrained network."""
@@ -47,8 +49,9 @@ class MeaningScores:
 class MeaningNet(nn.Module):
     """Rows of text -> meanings.
 
-    A text is the mean of its words after two layers of attention; a query that learns what to look at weighs them. Two outputs on it, as in
-    EmoDiffTalk (arXiv 2512.05991): a classifier (binary cross entropy) and the cosine with a vector per concept (contrastive).
+    Words are weighed by a learned attention and averaged twice: as they are, which carries what the front end knows to words that training
+    never had, and after a layer of self-attention, which knows their order. A hidden layer joins both. Two outputs on it, as in EmoDiffTalk
+    (arXiv 2512.05991): a classifier (binary cross entropy) and the cosine with a vector per concept (contrastive).
     """
 
     def __init__(self, config: MeaningNetConfig):
@@ -64,12 +67,17 @@ class MeaningNet(nn.Module):
         )
         self.weigh = nn.Linear(config.width, 1)
         self.norm = nn.LayerNorm(config.width)
-        self.drop = nn.Dropout(2 * config.dropout)
-        self.classify = nn.Linear(config.width, config.n_concepts + 1)
-        self.project = nn.Linear(config.width, config.width)
+        self.join = nn.Sequential(
+            nn.Dropout(config.dropout),
+            nn.Linear(config.n_inputs + config.width, config.n_hidden),
+            nn.GELU(),
+            nn.Dropout(2 * config.dropout),
+        )
+        self.classify = nn.Linear(config.n_hidden, config.n_concepts + 1)
+        self.project = nn.Linear(config.n_hidden, config.width)
         self.concepts = nn.Parameter(torch.randn(config.n_concepts + 1, config.width))
         self.sharpness = nn.Parameter(torch.tensor(2.0))
-        self.strong = nn.Linear(config.width, 1)
+        self.strong = nn.Linear(config.n_hidden, 1)
         nn.init.zeros_(self.strong.weight)
         nn.init.ones_(self.strong.bias)
 
@@ -80,9 +88,8 @@ class MeaningNet(nn.Module):
         mixed = hidden + self.place[: hidden.shape[1]]
         for layer in self.layers:
             mixed = layer(mixed, src_key_padding_mask=mask)
-        # The words themselves stay in the sum: few texts are known, and most of the meaning is in their words.
-        mixed = mixed + hidden
-        attention = self.weigh(mixed).squeeze(2).masked_fill(mask, -torch.inf).softmax(1)
-        whole = self.drop(self.norm((mixed * attention[:, :, None]).sum(1)))  # [B, W]
+        attention = self.weigh(mixed).masked_fill(mask[:, :, None], -torch.inf).softmax(1)  # [B, L, 1]
+        plain, together = (attention * values).sum(1), self.norm((attention * mixed).sum(1))
+        whole = self.join(torch.cat([plain, together], dim=1))  # [B, H]
         near = functional.normalize(self.project(whole), dim=1) @ functional.normalize(self.concepts, dim=1).T
         return MeaningScores(self.classify(whole) - 3.0, near * self.sharpness.exp(), self.strong(whole).squeeze(1))

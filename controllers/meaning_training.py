@@ -1,7 +1,7 @@
 """Training the meaning network: batches of generated sentences, classification and contrast, the average of the weights."""
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -17,8 +17,8 @@ from controllers.phrases import HeldOut, concept_names
 from controllers.word_vectors import load_word_vectors
 from emohead.motion.training import Report, TrainingConfig, train, write_settings
 
-_GROUP = 8
-"""Batches whose sentences are drawn together and sorted by length."""
+_GROUP, _GROUPS = 8, 16
+"""Batches whose sentences are drawn together and sorted by length, and groups of them after which the same sentences come again."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class MeaningTrainingConfig:
 
     front_end: FrontEndName = "small"
     """What reads the text."""
-    width: int = 128
+    width: int = 64
     """Channels of the network."""
-    batch: int = 128
+    batch: int = 256
     """Sentences per step and process."""
     contrast: float = 1.0
     """Weight of the contrastive term."""
@@ -38,7 +38,7 @@ class MeaningTrainingConfig:
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     """How sentences are made."""
     training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(steps=1600, learning_rate=2e-3, warmup=100, average=0.995, weight_decay=0.05, every=400)
+        default_factory=lambda: TrainingConfig(steps=800, learning_rate=2e-3, warmup=100, average=0.995, weight_decay=0.05, every=400)
     )
     """The loop's."""
 
@@ -63,19 +63,26 @@ class MeaningBatches:
         self.corpus = MeaningCorpus(load_word_vectors(), without=without, config=config.corpus)
         self._front_end = load_front_end(config.front_end)
         self._index = {name: index for index, name in enumerate(concept_names())}
+        self._drawn: dict[int, MeaningBatch] = {}
 
     def batch(self, number: int) -> MeaningBatch:
         """Batch `number`; rows are weakened by the global random state, which the training loop sets at every step."""
-        # Sentences of about the same length together: half of a mixed batch would be filling.
+        number %= _GROUP * _GROUPS
+        if number not in self._drawn:
+            self._drawn[number] = self._draw(number)
+        drawn = self._drawn[number]
+        return replace(drawn, features=TextFeatures(self._front_end.weakened(drawn.features.values), drawn.features.there))
+
+    def _draw(self, number: int) -> MeaningBatch:
+        """A batch of sentences of about the same length: half of a mixed one would be filling."""
         group, place = divmod(number, _GROUP)
         rng = random.Random(self.config.training.seed * 1_000_003 + group)
         drawn = sorted(self.corpus.draw(_GROUP * self.config.batch, rng), key=lambda example: len(example.text.split()))
         first = rng.sample(range(_GROUP), _GROUP)[place] * self.config.batch
         examples = drawn[first : first + self.config.batch]
         features = self._front_end([left_handed(example.text)[0] for example in examples])
-        weakened = TextFeatures(self._front_end.weakened(features.values), features.there)
         strength = torch.tensor([_strength(example) for example in examples])
-        return MeaningBatch(weakened, torch.stack([self._target(example) for example in examples]), strength)
+        return MeaningBatch(features, torch.stack([self._target(example) for example in examples]), strength)
 
     def _target(self, example: Example) -> Float[Tensor, " K"]:
         target = torch.zeros(len(self._index) + 1)
@@ -100,7 +107,7 @@ class MeaningLoss(nn.Module):
         miss = torch.where(known, scores.strength - batch.strength.nan_to_num(), 0.0).square().sum() / known.sum().clamp(min=1)
         terms = {
             "classes": functional.binary_cross_entropy_with_logits(scores.logits, batch.target, reduction="none").sum(1).mean(),
-            "contrast": functional.cross_entropy(scores.likeness, meant, label_smoothing=0.05),
+            "contrast": functional.cross_entropy(scores.likeness, meant, label_smoothing=0.1),
             "strength": miss,
         }
         return terms["classes"] + self.contrast * terms["contrast"] + self.strength * terms["strength"], terms

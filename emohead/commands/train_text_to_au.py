@@ -28,11 +28,11 @@ class TrainTextToAU(Command):
     """What reads the text: the word vectors that ship, or MiniLM."""
     hold_out: bool = False
     """Withhold a fifth of the phrases of every meaning: the network that `emohead evaluate text` measures on unseen words."""
-    steps: int = 1600
+    steps: int = 800
     """Training steps."""
-    batch: int = 128
+    batch: int = 256
     """Sentences per step and process."""
-    width: int = 128
+    width: int = 64
     """Channels of the network, a multiple of 4."""
     precision: Literal["no", "bf16", "fp16"] = "no"
     """Mixed precision."""
