@@ -148,14 +148,13 @@ def spoken():
 def test_tags_land_on_their_words(spoken):
     # "maybe" begins with the only /m/ after "umbrella"; flite's own times are exact.
     start = [segment.start for segment in spoken.segments if segment.phone == "m"][-1]
-    for asked in (
-        {"script": "Bob might buy a purple umbrella, [surprised 0.9] maybe today."},
-        {"transcript": "Bob might buy a purple umbrella, [surprised 0.9] maybe today."},
-    ):
-        planned = plan(spoken.audio, Request(fps=100.0, **asked))
+    words = "Bob might buy a purple umbrella, [surprised 0.9] maybe today."
+    for asked in (Request(fps=100.0, script=words), Request(fps=100.0, transcript=words)):
+        planned = plan(spoken.audio, asked)
         begins = int((planned.prompt.weight[:, BROW] > 0.01).nonzero()[0]) / 100
         assert begins == pytest.approx(start, abs=0.08)
-        assert not isinstance(planned.transcript, str) and any(segment.phone == "b" for segment in planned.transcript)
+        phones = planned.transcript
+        assert phones is not None and not isinstance(phones, str) and any(segment.phone == "b" for segment in phones)
 
 
 def test_a_script_file_and_words_given_twice(tmp_path: Path):
