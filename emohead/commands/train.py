@@ -135,10 +135,7 @@ class TrainMotion(Command):
         return self.steps or (7000 if self.personalise is None else 300)
 
     def _corpus(self, tell: "Progress") -> "MotionCorpus":
-        """The performances, made where they are missing, with what strangers' phones are taken for."""
-        from dataclasses import replace
-
-        from emohead.data.confusions import confusions_of
+        """The performances, made where they are missing."""
         from emohead.data.motion_corpus import MotionCorpusConfig, build_motion_corpus
         from emohead.data.phone_corpus import well_aligned
         from emohead.data.speech_corpora import build_speech_corpora, split_speakers
@@ -149,22 +146,18 @@ class TrainMotion(Command):
         tell(0.0, "making voices")
         voices = build_speech_corpora(self.human, self.work / "voices", n_synthetic=self.shards)
         shares = [1.0] * len(voices)
-        net, table = load_phone_net(), None
         if self.human is not None:
-            known, strangers = split_speakers(voices[0])
-            voices[0] = well_aligned(known)
+            voices[0] = well_aligned(split_speakers(voices[0])[0])
             shares[0] = float(max(1, len(voices) - 1))
-            table = confusions_of(well_aligned(strangers), net) if encoder[0] is None else None
-        corpus = build_motion_corpus(
+        return build_motion_corpus(
             self.work / "performances",
             list(zip(voices, shares, strict=True)),
-            net,
+            load_phone_net(),
             prototypes(),
             config=MotionCorpusConfig(n_clips=self.clips, seed=self.seed),
             encoder=encoder,
             progress=lambda share, text: tell(0.1 + 0.3 * share, text),
         )
-        return replace(corpus, confusions=table)
 
     def _check(self) -> None:
         from emohead.errors import InputError

@@ -73,8 +73,6 @@ class MotionCorpus:
     """`[n, Y]` float32: the measured style."""
     encoder: Mapping[str, Any] | None = None
     """What heard the voices (`features.base.encoder_record`); None for a phone network that is not named."""
-    confusions: np.ndarray | None = None
-    """`[P, P]` float32: what strangers' phones are taken for (`data.confusions`); None where that was not measured."""
 
     @property
     def n_clips(self) -> int:

@@ -7,7 +7,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from emohead.data.confusions import misheard
 from emohead.data.motion_corpus import MotionCorpus
 from emohead.motion.denoiser import Conditions
 from emohead.motion.vector import GROUPS, N_CHANNELS, MotionScale, columns_of
@@ -21,8 +20,6 @@ class BatchConfig:
     """Clips per batch, `B`."""
     seconds: tuple[float, float] = (1.6, 4.0)
     """Shortest and longest window; a batch has one length."""
-    misheard: float = 0.25
-    """Of phones, in half of the clips, heard as in strangers' voices (`data.confusions`), where these were measured."""
     deaf: float = 0.1
     """Sound withheld."""
     emotion_only: float = 0.3
@@ -71,14 +68,7 @@ class MotionBatches:
 
         clean = self._scale.shrink(cut(corpus.motion, 1.0).float())
         mask = torch.from_numpy(np.stack([self._given(n_frames, random) for _ in range(config.n_clips)]))
-        labels = cut(corpus.labels, 2.0)
-        sound = cut(corpus.features, 2.0).float()
-        if corpus.confusions is not None and config.misheard > 0:
-            for clip in range(0, config.n_clips, 2):
-                sound[clip] = torch.from_numpy(
-                    misheard(sound[clip].numpy(), labels[clip].numpy(), corpus.confusions, config.misheard, random)
-                )
-        heard = _kept(config.deaf, config.n_clips, random)
+        sound, heard = cut(corpus.features, 2.0).float(), _kept(config.deaf, config.n_clips, random)
         prompt, emotion = cut(corpus.prompt, 0.5).float(), cut(corpus.emotion, 0.5).float()
         emotional = emotion.flatten(1).amax(1) > 0
         hide_units = emotional & ~_kept(config.emotion_only, config.n_clips, random).bool()
@@ -93,7 +83,7 @@ class MotionBatches:
             clean * mask,
             mask,
         )
-        return MotionBatch(clean, conditions, labels.long(), sound, emotion)
+        return MotionBatch(clean, conditions, cut(corpus.labels, 2.0).long(), sound, emotion)
 
     def _given(self, n_frames: int, random: np.random.Generator) -> np.ndarray:
         mask = np.zeros((n_frames, N_CHANNELS), np.float32)
