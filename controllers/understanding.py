@@ -9,7 +9,7 @@ from controllers.lexicon import Lexicon, load_lexicon
 from controllers.meaning import Meant
 
 Reading: TypeAlias = Literal["lexicon", "small", "minilm"]
-DEFAULT_READING: Reading = "lexicon"
+DEFAULT_READING: Reading = "small"
 READINGS: tuple[Reading, ...] = ("lexicon", "small", "minilm")
 SURE, SURE_OF_SCENERY, SURE_BESIDE = 0.3, 0.45, 0.5
 """Probabilities from which a guess counts: of a stretch with unknown words, of one with plain words only, of a word beside a known wish."""
