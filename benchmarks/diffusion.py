@@ -5,8 +5,8 @@
 steps: mean absolute difference of all rig channels between few steps and 25, same noise, and the distance from the teacher.
 guidance: guidance weight of the sound and freedom of the mouth against diversity of takes, liveliness and the teacher's lips. The teacher
 is the rule engine told the phones of held-out speakers, neutral and in seven moods; the network hears probabilities.
-styles: performances of other recordings in the measured styles of one calm and one lively performance, told apart by a rule that knows
-neither network nor style numbers: the nearer of both in log spread of mouth, brows and head.
+styles: each recording performed in the measured styles of one calm and one lively performance of other recordings; the two are told apart
+by a rule that was trained on nothing: in the lively one mouth, brows and head spread further (sum of logarithms).
 stream: one thread, sound in pieces of 20 ms: seconds per chunk, lateness of the first frame, change at joints against that inside, and the
 largest difference from the same stream given the sound at once.
 Recordings are those of `emohead evaluate motion`: evenly spread utterances of the test speakers of human/.
@@ -20,8 +20,6 @@ from pathlib import Path
 from statistics import mean, median
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from emohead.commands.evaluate_motion import emotions_at_full
 from emohead.data.measuring_speech import human_utterances
@@ -100,7 +98,7 @@ def guidance(bench: Bench) -> Iterator[str]:
     yield "|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
     for weight, mouth, dial in ((1.0, 0.0, 1.0), (1.0, 0.35, 0.0), (1.0, 0.35, 0.5), (1.0, 0.35, 1.0), (1.0, 0.35, 1.5), (1.0, 1.0, 1.0),
                                 (1.5, 0.35, 1.0), (2.0, 0.35, 1.0), (1.5, 1.0, 1.0)):  # fmt: skip
-        sound, noise = dict.fromkeys(GROUPS, 1.0) | {"mouth": weight}, dict.fromkeys(GROUPS, 1.0) | {"mouth": mouth}
+        sound, noise = dict.fromkeys(GROUPS, 1.0) | {"mouth": weight}, SamplingConfig().noise | {"mouth": mouth}
         config = SamplingConfig(sound=sound, noise=noise, diversity=dial)
         takes = [[_spoken(bench, config, voice, seed) for seed in range(TAKES)] for voice in bench.voices[:4]]
         apart = [mean(diversity(take, group) for take in takes) for group in ("mouth", "upper")]
@@ -110,34 +108,23 @@ def guidance(bench: Bench) -> Iterator[str]:
 
 
 def styles(bench: Bench) -> Iterator[str]:
-    """Two styles, each from one performance of one recording."""
-    first, names = bench.voices[0], ("calm", "lively")
-    threshold = bench.net.config.closure_threshold
-    acted = {}
-    for name in names:
-        rules = with_closure_threshold(style_named(name), threshold).build()
-        acted[name] = to_vectors(*rules.parts(first.audio, first.speech, fps=FPS, seed=7))
-    references = {
-        name: _spreads(with_closure_threshold(style_named(name), threshold).build()(first.audio, first.speech, seed=7)) for name in names
-    }
-    told = {name: 0 for name in names}
-    for name in names:
-        engine = replace(bench.engine, style=style_of(acted[name], FPS))
-        for seed, voice in enumerate(bench.voices[1:]):
-            shown = _spreads(engine(voice.audio, voice.speech, seed=seed))
-            nearest = min(names, key=lambda other: float((shown - references[other]).norm()))
-            told[name] += nearest == name
-    for name in names:
-        yield f"{name}: {told[name]} of {len(bench.voices) - 1} performances are taken for {name}"
+    """Two styles, each measured on one performance of the first recordings, shown in the others."""
+    first, shown = _joined(bench, slice(0, 4)), {}
+    heard = bench.net.posteriors(first)
+    for name in ("calm", "lively"):
+        rules = with_closure_threshold(style_named(name), bench.net.config.closure_threshold).build()
+        style = style_of(to_vectors(*rules.parts(first, heard, fps=FPS, seed=7)), FPS)
+        engine = replace(bench.engine, style=style)
+        shown[name] = [_liveliness(engine(voice.audio, voice.speech, seed=seed)) for seed, voice in enumerate(bench.voices[4:])]
+    right = sum(lively > calm for calm, lively in zip(shown["calm"], shown["lively"], strict=True))
+    yield f"{right} of {len(bench.voices) - 4} pairs are told apart (chance: half)"
 
 
 def stream(bench: Bench) -> Iterator[str]:
     """Speed, lateness and seams of a stream."""
     yield "| steps | chunk ms | look-ahead ms | ms per chunk | first frame after its sound, ms | joint / inside | difference from at once |"
     yield "|--:|--:|--:|--:|--:|--:|--:|"
-    audio = bench.clips[0].audio
-    for clip in bench.clips[1:4]:
-        audio = replace(audio, samples=torch.cat([audio.samples, clip.audio.samples]))
+    audio = _joined(bench, slice(0, 4))
     for count in (4, 6):
         engine = replace(bench.engine, sampling=SamplingConfig(steps=count))
         for config in (StreamConfig(chunk=0.08, look_ahead=0.08), StreamConfig(), StreamConfig(chunk=0.16, look_ahead=0.12)):
@@ -176,8 +163,16 @@ def _against_teacher(bench: Bench, config: SamplingConfig) -> dict[str, float]:
     return truth_scores(bench.clips, lambda voices: engine, load_generic(), lambda audio: heard[id(audio)], load_judges())
 
 
-def _spreads(motion: HeadMotion) -> Float[Tensor, " G"]:
-    return torch.stack([group_values(motion, group).std(0).mean().clamp(min=1e-4).log() for group in ("mouth", "upper", "head")])
+def _joined(bench: Bench, which: slice) -> Waveform:
+    """Some recordings one after the other."""
+    clips = bench.clips[which]
+    return replace(clips[0].audio, samples=torch.cat([clip.audio.samples for clip in clips]))
+
+
+def _liveliness(motion: HeadMotion) -> float:
+    """Sum of the logarithms of how far mouth, brows and head spread."""
+    spreads = [group_values(motion, group).std(0).mean().clamp(min=1e-4) for group in ("mouth", "upper", "head")]
+    return float(torch.stack(spreads).log().sum())
 
 
 if __name__ == "__main__":
