@@ -1,6 +1,7 @@
 """What a stretch of text means for a face, as learned: concepts with probabilities, for words that no lexicon lists."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -20,6 +21,7 @@ ASSETS: dict[FrontEndName, str] = {"small": "text_to_au.safetensors", "minilm": 
 """File of the network for each front end on the search path of assets; the small one ships."""
 _KIND = "emohead.text_to_au"
 _OTHER_SIDE = {"left": "right", "right": "left"}
+_SIDE = re.compile(r"\b(left|right)\b")
 
 
 @dataclass(frozen=True)
@@ -75,14 +77,14 @@ class MeaningModel:
 
 def left_handed(text: str) -> tuple[str, bool]:
     """The text with left and right exchanged when it names the right first, and whether it was."""
-    words = text.lower().split()
-    first = next((word for word in words if word in _OTHER_SIDE), "left")
-    return (text.lower(), False) if first == "left" else (other_side(text.lower()), True)
+    first = _SIDE.search(text.lower())
+    swapped = first is not None and first[0] == "right"
+    return (other_side(text.lower()) if swapped else text.lower(), swapped)
 
 
 def other_side(text: str) -> str:
     """The text with left and right exchanged."""
-    return " ".join(_OTHER_SIDE.get(word, word) for word in text.split())
+    return _SIDE.sub(lambda found: _OTHER_SIDE[found[0]], text)
 
 
 def save_meaning(model: MeaningModel, path: Path) -> None:

@@ -90,7 +90,7 @@ def gesture_units(name: str, side: str) -> dict[str, float]:
     shape = read_table("gestures")["gestures"].get(name, {})
     closed = max((row[3] for row in shape.get("path", ())), default=0.0)
     moved = (side or shape["side"]) if shape.get("side") else "LR"
-    return {f"AU43{letter}": closed for letter in moved} if closed else {}
+    return {f"AU43{letter}": float(closed) for letter in moved} if closed else {}
 
 
 def _performed(wish: Wish, first_side: str) -> Expression:
