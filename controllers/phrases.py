@@ -54,7 +54,7 @@ class HeldOut:
 
     @cached_property
     def _words(self) -> frozenset[tuple[str, ...]]:
-        return frozenset(tuple(_WORD.findall(text)) for text in self.texts)
+        return frozenset(tuple(_WORD.findall(text.lower())) for text in self.texts)
 
 
 def concept_names() -> tuple[str, ...]:
