@@ -38,7 +38,7 @@ class MeaningTrainingConfig:
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     """How sentences are made."""
     training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(steps=800, learning_rate=2e-3, warmup=100, average=0.995, weight_decay=0.05, every=400)
+        default_factory=lambda: TrainingConfig(steps=1500, learning_rate=2e-3, warmup=100, average=0.995, weight_decay=0.05, every=400)
     )
     """The loop's."""
 

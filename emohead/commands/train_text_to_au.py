@@ -28,7 +28,7 @@ class TrainTextToAU(Command):
     """What reads the text: the word vectors that ship, or MiniLM."""
     hold_out: bool = False
     """Withhold a fifth of the phrases of every meaning: the network that `emohead evaluate text` measures on unseen words."""
-    steps: int = 800
+    steps: int = 1500
     """Training steps."""
     batch: int = 256
     """Sentences per step and process."""
