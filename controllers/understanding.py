@@ -11,7 +11,7 @@ from controllers.meaning import Meant
 Reading: TypeAlias = Literal["lexicon", "small", "minilm"]
 DEFAULT_READING: Reading = "small"
 READINGS: tuple[Reading, ...] = ("lexicon", "small", "minilm")
-SURE, SURE_OF_SCENERY, SURE_BESIDE = 0.1, 0.6, 0.5
+SURE, SURE_OF_SCENERY, SURE_BESIDE = 0.1, 0.7, 0.5
 """Probabilities from which a guess counts: of a stretch with unknown words, of one with plain words only, of a word beside a known wish."""
 _NEAREST = 0.1
 """Probability from which a word that is not understood has a nearest meaning."""
