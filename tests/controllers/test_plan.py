@@ -82,7 +82,7 @@ def test_gestures_move_what_they_should():
 def test_the_json_keeps_to_the_contract():
     for duration, unit in ((None, "fraction"), (6.0, "seconds")):
         written = json.loads(json.dumps(text_to_plan("happy, then looks left and nods", duration=duration).to_json()))
-        assert set(written) == {"duration", "peak", "events", "not_understood", "unit"}
+        assert set(written) == {"duration", "peak", "events", "not_understood", "guessed", "unit"}
         assert written["unit"] == unit and written["duration"] == duration
         assert written["peak"]["AU12L"] == written["peak"]["AU12R"] > 0.5 and "AU4L" not in written["peak"]
         for event in written["events"]:
