@@ -194,7 +194,8 @@ def write_cases(cases: Sequence[TextCase], path: Path) -> None:
 def _plain(case: TextCase) -> dict[str, object]:
     """The case without what is as usual."""
     steps = [[{key: value for key, value in asdict(wish).items() if value != _USUAL[key]} for wish in step] for step in case.steps]
-    return {"id": case.id, "sentence": case.sentence, "steps": steps} | ({"kind": case.kind} if case.kind else {})
+    plain: dict[str, object] = {"id": case.id, "sentence": case.sentence, "steps": steps}
+    return {**plain, "kind": case.kind} if case.kind else plain
 
 
 _USUAL = {"concept": None, "gain": 1.0, "side": "", "denied": False}
