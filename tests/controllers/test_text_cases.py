@@ -1,12 +1,13 @@
 """The benchmark's sentences: files and tables agree, and what must be unseen is unseen."""
 
 import random
+import re
 from pathlib import Path
 
 import pytest
 
 from controllers.meaning_corpus import MeaningCorpus
-from controllers.phrases import held_out, lexicon_phrases
+from controllers.phrases import held_out, lexicon_phrases, situation_phrases
 from controllers.tables import read_table
 from controllers.text_cases import SPLITS, TextCase, make_cases, read_cases, write_cases
 from controllers.text_to_au import text_to_plan
@@ -82,3 +83,17 @@ def test_a_broken_file_is_refused_with_its_line(tmp_path: Path):
         read_cases(tmp_path / "s1.jsonl")
     with pytest.raises(InputError, match="cannot be read"):
         read_cases(tmp_path / "missing.jsonl")
+
+
+def test_free_sentences_are_kept_out_of_training():
+    rows = (FOLDER / "paraphrases.tsv").read_text().splitlines()[1:]
+    free = {plain(row.split("\t")[2]) for row in rows}
+    trained = {plain(phrase.text) for phrase in (*lexicon_phrases(), *situation_phrases())}
+    # Idioms and single words are the language's own; longer sentences that are in both would be a leak.
+    assert not {sentence for sentence in free & trained if sentence.count(" ") >= 4}
+    drawn = MeaningCorpus(load_word_vectors()).draw(5000, random.Random(3))
+    assert not {sentence for sentence in free & {plain(example.text) for example in drawn} if sentence.count(" ") >= 4}
+
+
+def plain(text: str) -> str:
+    return " ".join(re.findall(r"[a-z']+", text.lower()))
