@@ -103,7 +103,7 @@ class Lexicon:
         """The best phrase that begins at a token: the longest, then the one spelt exactly so, then the earlier kind."""
         best, best_rank = None, None
         for stems, meaning in self._phrases.get(stem(tokens[start]), ()):
-            found = self._follow(tokens, start, stems)
+            found = self._follow(tokens, start, stems, meaning.kind)
             if found is None:
                 continue
             stop, inside = found
@@ -146,11 +146,13 @@ class Lexicon:
             if _KINDS.index(meaning.kind) < _KINDS.index(known.kind):
                 self._words[meaning.phrase] = meaning
 
-    def _follow(self, tokens: list[str], start: int, stems: tuple[str, ...]) -> tuple[int, tuple[int, ...]] | None:
+    def _follow(self, tokens: list[str], start: int, stems: tuple[str, ...], kind: str) -> tuple[int, tuple[int, ...]] | None:
         position, inside = start + 1, []
         for wanted in stems[1:]:
             while position < len(tokens) and stem(tokens[position]) != wanted:
-                if not self._may_stand_inside(tokens[position]) or len(inside) >= _MAX_SKIPPED:
+                # `From sad to angry` is a change, not the compound of both.
+                apart = kind == "state" and tokens[position] in ("from", "to")
+                if apart or not self._may_stand_inside(tokens[position]) or len(inside) >= _MAX_SKIPPED:
                     return None
                 inside.append(position)
                 position += 1

@@ -116,6 +116,7 @@ def test_mixtures_hold_both():
         ("first angry, then sad, finally happy", ("AU23", "AU15L", "AU12L")),
         ("first angry then sad then happy", ("AU23", "AU15L", "AU12L")),
         ("from sad to happy", ("AU15L", "AU12L")),
+        ("from sad to angry", ("AU15L", "AU23")),
         ("smiles before frowning", ("AU12L", "AU4L")),
         ("smiles after frowning", ("AU4L", "AU12L")),
         ("After crying, she smiles", ("AU15L", "AU12L")),
