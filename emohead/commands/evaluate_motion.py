@@ -108,7 +108,7 @@ class EvaluateMotion(Command):
         films = _grid(self.speech, self.limit, cache, tell) if self.speech else {}
         _check_found(self.speech, utterances, films)
         if self.film:
-            films["films"] = [filmed_clip(path, _landmarks, cache=cache) for path in self.film]
+            films["films"] = [filmed_clip(path, face_landmarks, cache=cache) for path in self.film]
         free = [item.audio for item in utterances.get("human", [])[:FREE_SPEECH]] or [read_audio(find(SAMPLE_SPEECH))]
         return Sources(tuple(free), utterances, films, truths)
 
@@ -135,7 +135,7 @@ def _grid(folder: Path, limit: int, cache: Path, tell: "Progress") -> "dict[str,
     if not (folder / "grid").is_dir():
         return {}
     tell(0.08, "following mouths in grid/")
-    clips = grid_clips(folder / "grid", _landmarks, limit=limit, cache=cache)
+    clips = grid_clips(folder / "grid", face_landmarks, limit=limit, cache=cache)
     groups = {"grid_timed": [clip for clip in clips if clip.timed], "grid_untimed": [clip for clip in clips if not clip.timed]}
     return {name: group for name, group in groups.items() if group}
 
@@ -164,7 +164,7 @@ def _corpus_clips(folder: Path, limit: int, prompted: bool) -> "list[TruthClip]"
     return clips
 
 
-def _landmarks(path: Path) -> "Float[Tensor, 'T 478 2']":
+def face_landmarks(path: Path) -> "Float[Tensor, 'T 478 2']":
     """Face landmarks of every picture of a film, each found by itself: following a face over time delays the lips."""
     from emohead.data.measuring_speech import FILM_FPS
     from emohead.errors import ResourceError

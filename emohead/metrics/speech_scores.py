@@ -83,7 +83,7 @@ def filmed_scores(clips: Sequence[FilmedClip], build: Build, head: GenericHead, 
     """
     posteriors = [hear(clip.audio) for clip in clips]
     heard = [Voice(clip.audio, speech) for clip, speech in zip(clips, posteriors, strict=True)]
-    masks = [_filmed_mask(clip, speech) for clip, speech in zip(clips, posteriors, strict=True)]
+    masks = [filmed_mask(clip, speech) for clip, speech in zip(clips, posteriors, strict=True)]
     faces = _faces(build(heard), heard, head)
     scores = _against_films(clips, masks, [lip_gap(head, vertices) for vertices in faces])
     generated, filmed = [lips_of_mesh(head, vertices, FILM_FPS) for vertices in faces], [lip_distances(clip.points) for clip in clips]
@@ -109,6 +109,21 @@ def spoken_parts(speech: PhonePosteriors, *, least: float = 0.5) -> list[PhoneSe
     return [PhoneSegment("ah", start, end) for start, end in zip(bounds[::2], bounds[1::2], strict=True)]
 
 
+def film_opening(clip: FilmedClip) -> Float[Tensor, " T"]:
+    """The filmed mouth's opening, smoothed; frames without a face have the mean."""
+    return smooth3(torch.nan_to_num(clip.opening, nan=float(clip.opening.nanmean())))
+
+
+def filmed_mask(clip: FilmedClip, speech: PhonePosteriors) -> Bool[Tensor, " T"]:
+    """Speech frames in which a face was found."""
+    return speech_mask(clip.words or spoken_parts(speech), len(clip.opening), FILM_FPS) & torch.isfinite(clip.opening)
+
+
+def fitted(track: Float[Tensor, " U"], film: Float[Tensor, " T"]) -> Float[Tensor, " T"]:
+    """The track with exactly as many frames as the film."""
+    return torch.nn.functional.pad(track[: len(film)], (0, max(0, len(film) - len(track))))
+
+
 def _closures(
     engine: MotionGenerator, voices: Sequence[Voice], utterances: Sequence[Utterance], head: GenericHead, mood: Prompt | None
 ) -> tuple[ClosureScore, ClosureScore]:
@@ -126,23 +141,13 @@ def _faces(engine: MotionGenerator, voices: Sequence[Voice], head: GenericHead) 
 
 
 def _against_films(clips: Sequence[FilmedClip], masks: Sequence[Tensor], tracks: Sequence[Tensor]) -> Scores:
-    films = [smooth3(torch.nan_to_num(clip.opening, nan=float(clip.opening.nanmean()))) for clip in clips]
-    own = [lag_correlation(_fitted(track, film), film, mask, shift=0) for track, film, mask in zip(tracks, films, masks, strict=True)]
-    lags = [best_lag(_fitted(track, film), film, mask, fps=FILM_FPS) for track, film, mask in zip(tracks, films, masks, strict=True)]
+    films = [film_opening(clip) for clip in clips]
+    own = [lag_correlation(fitted(track, film), film, mask, shift=0) for track, film, mask in zip(tracks, films, masks, strict=True)]
+    lags = [best_lag(fitted(track, film), film, mask, fps=FILM_FPS) for track, film, mask in zip(tracks, films, masks, strict=True)]
     wrong = [
-        lag_correlation(_fitted(track, film), film, mask, shift=0)
+        lag_correlation(fitted(track, film), film, mask, shift=0)
         for index, (film, mask) in enumerate(zip(films, masks, strict=True))
         for other, track in enumerate(tracks)
         if other != index
     ]
     return {"r": mean(own), "r_least": min(own), "lag_ms": 1000 * mean(lags), "r_wrong_audio": mean(wrong) if wrong else math.nan}
-
-
-def _filmed_mask(clip: FilmedClip, speech: PhonePosteriors) -> Bool[Tensor, " T"]:
-    """Speech frames in which a face was found."""
-    return speech_mask(clip.words or spoken_parts(speech), len(clip.opening), FILM_FPS) & torch.isfinite(clip.opening)
-
-
-def _fitted(track: Tensor, film: Tensor) -> Float[Tensor, " T"]:
-    """The track with exactly as many frames as the film."""
-    return torch.nn.functional.pad(track[: len(film)], (0, max(0, len(film) - len(track))))
