@@ -132,8 +132,7 @@ def measure(where: Stage, unit: str, asked: Sequence[dict[str, object]]) -> Figu
     centred = asks - asks.mean()
     slope = float((centred * (gets - gets.mean())).sum() / centred.square().sum())
     left_alone = [AU_INDEX[name] for name in MEASURED if float(wanted[-1, AU_INDEX[name]]) == 0]
-    strength = (gets[-1] / asks[-1]).clamp(0.0, 1.0)
-    implied = rig_displacements(where.head, strength * wanted[-1:])[0]
+    implied = (gets[-1] / asks[-1]).clamp(0.0, 1.0) * expected[-1]
     excess = (shown[-1] - where.shown(None) - implied).abs() / full_displacements(where.head).clamp_min(1e-6)
     leaks = excess[left_alone]
     worst = left_alone[int(leaks.argmax())]

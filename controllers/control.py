@@ -10,6 +10,7 @@ from controllers.labels import LabelController
 from controllers.plan import TextPlan, plan_to_track
 from controllers.sliders import SliderController
 from controllers.text_to_au import MAX_GAIN, text_to_plan
+from controllers.understanding import DEFAULT_READING, Reading
 from controllers.voice import VoiceController
 from emohead.errors import InputError
 from emohead.types import AUTrack, Waveform
@@ -36,6 +37,7 @@ def control(
     sliders: Sequence[str] = (),
     intensity: float = 1.0,
     strict: bool = False,
+    reading: Reading = DEFAULT_READING,
     seed: int = 0,
     voice: tuple[Waveform, float] | None = None,
     keyframes: KeyframeController | None = None,
@@ -51,6 +53,7 @@ def control(
         sliders: such as `AU12=0.6`; not scaled by `intensity`.
         intensity: multiplier of label and sentence, 0..1.3.
         strict: unknown words in the sentence are an error.
+        reading: what guesses the meaning of words that no table lists.
         seed: seed of the small variations of moods.
         voice: a recording and how much of the expression that it suggests is wanted, 0..1; None reads nothing from it.
         tags: the plan of a script's tags (`tags.script_to_plan`), made with the same intensity.
@@ -61,7 +64,7 @@ def control(
     """
     if not (math.isfinite(intensity) and 0.0 <= intensity <= MAX_GAIN):
         raise InputError(f"intensity must be between 0 and {MAX_GAIN}, got {intensity}")
-    plan = text_to_plan(sentence or "", duration=n_frames / fps, intensity=intensity, strict=strict)
+    plan = text_to_plan(sentence or "", duration=n_frames / fps, intensity=intensity, strict=strict, reading=reading)
     tracks = [AUTrack.neutral(n_frames, fps)]
     if voice is not None:
         tracks.append(VoiceController(*voice)(n_frames, fps))

@@ -17,6 +17,7 @@ from emohead.export.motion_npz import read_motion_npz
 from emohead.export.openface_csv import read_openface_csv
 from emohead.export.table import read_rows
 from emohead.head.action_units import channel_names, rig_to_au
+from emohead.text_file import read_text_file
 from emohead.types import AUTrack, HeadMotion
 
 FREE = "free"
@@ -121,7 +122,7 @@ class _Keys:
 
 
 def _read_json(path: Path) -> Keyframes:
-    text = _read_text(path)
+    text = read_text_file(path, what="keyframe file", limit=MAX_JSON_BYTES, remedy="check the path", contents="the keys that matter")
     try:
         json.loads(text)
     except json.JSONDecodeError as error:
@@ -220,20 +221,6 @@ def _recorded(motion: HeadMotion) -> Recording:
     (gaze_low, gaze_high), (head_low, head_high) = ([motion.rig.new_tensor(limit) for limit in pair] for pair in limits)
     gaze, head = motion.gaze.mean(1).clamp(gaze_low, gaze_high), motion.head_rotation.clamp(head_low, head_high)
     return Recording(AUTrack(motion.fps, intensity, intensity.new_ones(intensity.shape), gaze, head, both))
-
-
-def _read_text(path: Path) -> str:
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; check the path")
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise InputError(f"{path}: larger than {MAX_JSON_BYTES >> 20} MB; keep only the keys that matter")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text; save it as plain text") from error
-    if not text.strip():
-        raise InputError(f"{path}: the file is empty; write keyframes into it or leave it out")
-    return text
 
 
 def _cell(cell: str) -> float | str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from controllers.envelopes import ONSET
 from controllers.plan import Event, TextPlan
 from controllers.text_to_au import MAX_GAIN, text_to_plan
+from controllers.understanding import DEFAULT_READING, Reading
 from emohead.data.alignments import TimedWord
 from emohead.data.pronunciation import words_of
 from emohead.errors import InputError
@@ -96,7 +97,13 @@ def parse_script(text: str) -> Script:
 
 
 def script_to_plan(
-    script: Script, words: Sequence[TimedWord], duration: float, *, intensity: float = 1.0, strict: bool = False
+    script: Script,
+    words: Sequence[TimedWord],
+    duration: float,
+    *,
+    intensity: float = 1.0,
+    strict: bool = False,
+    reading: Reading = DEFAULT_READING,
 ) -> TextPlan:
     """The tags as a plan in seconds: each sentence begins `LEAD` before the word behind its tag and lasts until the next tag or the end.
 
@@ -107,7 +114,8 @@ def script_to_plan(
         words: when each of its words is spoken.
         duration: seconds of the clip.
         intensity: multiplier of all tags, 0..1.3.
-        strict: refuse words in tags that are not known.
+        strict: refuse words in tags that are not known, and guesses of what they mean.
+        reading: what guesses the meaning of words that no table lists.
 
     Raises:
         InputError: a tag that cannot be understood as a sentence (its text is named).
@@ -119,13 +127,15 @@ def script_to_plan(
     overlays: list[Event] = []
     warnings: list[str] = []
     not_understood: list[str] = []
+    guessed: list[str] = []
     for tag, start in zip(script.tags, starts, strict=True):
         end = next((later for later in starts if later > start), duration)
-        plan = _understood(tag, end - start, intensity, strict)
+        plan = _understood(tag, end - start, intensity * tag.intensity, strict, reading)
         warnings += [f"tag {tag.written}: {warning}" for warning in plan.warnings]
         if end - start < SHORTEST_STRETCH:
             warnings.append(f"tag {tag.written}: there are only {end - start:.2f} s for it")
         not_understood += plan.not_understood
+        guessed += plan.guessed
         events = [_placed(event, start) for event in plan.events]
         course = [event for event in events if not event.overlay]
         together = bool(steps) and steps[-1].end > start + 1e-6
@@ -136,7 +146,8 @@ def script_to_plan(
         steps += course
         overlays += [event for event in events if event.overlay]
     ordered = sorted(steps + overlays, key=lambda event: (event.start, event.overlay))
-    return TextPlan(tuple(ordered), duration, tuple(dict.fromkeys(not_understood)), tuple(dict.fromkeys(warnings)))
+    unique = [tuple(dict.fromkeys(texts)) for texts in (not_understood, warnings, guessed)]
+    return TextPlan(tuple(ordered), duration, *unique)
 
 
 def _placed(event: Event, start: float) -> Event:
@@ -144,9 +155,9 @@ def _placed(event: Event, start: float) -> Event:
     return replace(event, start=event.start + start, end=event.end + start, onset=onset)
 
 
-def _understood(tag: Tag, duration: float, intensity: float, strict: bool) -> TextPlan:
+def _understood(tag: Tag, duration: float, intensity: float, strict: bool, reading: Reading) -> TextPlan:
     try:
-        return text_to_plan(tag.sentence, duration=duration, intensity=min(tag.intensity * intensity, MAX_GAIN), strict=strict)
+        return text_to_plan(tag.sentence, duration=duration, intensity=min(intensity, MAX_GAIN), strict=strict, reading=reading)
     except InputError as error:
         raise InputError(f"tag {tag.written}: {error}") from error
 

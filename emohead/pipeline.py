@@ -22,10 +22,12 @@ from emohead.motion.speech_to_motion import check_engine, speech_to_motion
 from emohead.performance import Performance, Progress
 from emohead.raster import build_rasterizer
 from emohead.rendering import Renderer
+from emohead.text_file import read_text_file
 from emohead.types import AUTrack, HeadMotion, PhoneSegment, Waveform
 
 if TYPE_CHECKING:
     from controllers.plan import TextPlan
+    from controllers.understanding import Reading
 
 SILENCE_PEAK = 1e-3
 """A recording whose peak stays below this (-60 dB) has no voice in it."""
@@ -63,6 +65,8 @@ class Request:
     """Frames per second, 1..120."""
     strict: bool = False
     """Refuse words that are not understood instead of taking the nearest meaning."""
+    reading: str = "small"
+    """What guesses the meaning of words that no table lists: `small`, `minilm` (extra `text`), or `lexicon`, which guesses nothing."""
     from_voice: float = 0.0
     """How much of the expression that the voice itself suggests is shown, 0..1. Reads emotion from the recording: off unless asked for."""
     engine: str = "rules"
@@ -247,6 +251,7 @@ def plan(audio: str | Path | Waveform, request: Request | None = None, *, progre
         raise InputError(f"fps {request.fps} is out of range; give {FPS_RANGE[0]:g} to {FPS_RANGE[1]:g}")
     style_named(request.style)
     check_engine(request.engine)
+    reading = _reading(request.reading)
     transcript = read_transcript(request.transcript)
     keyframes = None if request.keyframes is None else read_keyframes(request.keyframes)
     _tell(progress, 0.0, "reading the recording")
@@ -262,6 +267,7 @@ def plan(audio: str | Path | Waveform, request: Request | None = None, *, progre
         sliders=request.au,
         intensity=request.intensity,
         strict=request.strict,
+        reading=reading,
         seed=request.seed,
         voice=(voice, request.from_voice) if request.from_voice else None,
         keyframes=keyframes,
@@ -286,15 +292,16 @@ def animate(planned: Plan) -> HeadMotion:
     )
 
 
-def understand(sentence: str, *, duration: float | None = None, strict: bool = False) -> "TextPlan":
-    """What a sentence means: the action units, gaze and head over time, and what was not understood.
+def understand(sentence: str, *, duration: float | None = None, strict: bool = False, reading: str = "small") -> "TextPlan":
+    """What a sentence means: the action units, gaze and head over time, and what was not understood; arguments as of `Request`.
 
     Raises:
-        InputError: too long, or with `strict` an unknown word.
+        InputError: too long, with `strict` an unknown word, or an unknown reading.
+        ResourceError: the reading needs an extra that is not installed.
     """
     from controllers.text_to_au import text_to_plan
 
-    return text_to_plan(sentence, duration=duration, strict=strict)
+    return text_to_plan(sentence, duration=duration, strict=strict, reading=_reading(reading))
 
 
 def read_transcript(transcript: str | Path | Sequence[PhoneSegment] | None) -> str | Sequence[PhoneSegment] | None:
@@ -310,17 +317,8 @@ def read_transcript(transcript: str | Path | Sequence[PhoneSegment] | None) -> s
         return str(transcript)
     if path.suffix.lower() == ".textgrid":
         return read_textgrid(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such transcript; give a .txt file with the spoken words or a .TextGrid file with timed phones")
-    if path.stat().st_size > MAX_TRANSCRIPT_BYTES:
-        raise InputError(f"{path}: larger than {MAX_TRANSCRIPT_BYTES >> 20} MB; give only the words of this recording")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text; save the transcript as plain text") from error
-    if not text.strip():
-        raise InputError(f"{path}: the transcript is empty; write the spoken words into it or leave it out")
-    return text
+    remedy = "give a .txt file with the spoken words or a .TextGrid file with timed phones"
+    return read_text_file(path, what="transcript", limit=MAX_TRANSCRIPT_BYTES, remedy=remedy, contents="the words of this recording")
 
 
 @dataclass(frozen=True)
@@ -348,8 +346,19 @@ def _tagged(request: Request, voice: Waveform, transcript: str | Sequence[PhoneS
     parsed = parse_script(script)
     textgrid = Path(request.transcript) if transcript is not None and isinstance(request.transcript, (str, Path)) else None
     timed = word_times(parsed, voice, phones=transcript, textgrid=textgrid, strict=request.strict)
-    tags = script_to_plan(parsed, timed.words, duration, intensity=request.intensity, strict=request.strict)
+    tags = script_to_plan(
+        parsed, timed.words, duration, intensity=request.intensity, strict=request.strict, reading=_reading(request.reading)
+    )
     return _Tagged(timed.phones, tags, timed.warnings)
+
+
+def _reading(name: str) -> "Reading":
+    from controllers.understanding import READINGS
+
+    found = next((reading for reading in READINGS if reading == name), None)
+    if found is None:
+        raise InputError(f"unknown reading {name!r}; use one of {', '.join(READINGS)}")
+    return found
 
 
 def _head_called(name: str) -> HeadModel:

@@ -59,9 +59,30 @@ def test_a_script_is_described(desk: Path, capsys: pytest.CaptureFixture):
     assert smile["text"] == "smiles" and sad["text"] == "sad" and smile["end"] == sad["start"] and sad["end"] == 4.0
 
 
+def test_what_reads_the_words_can_be_chosen(desk: Path, capsys: pytest.CaptureFixture):
+    lemon = "looks like he swallowed a lemon"
+    assert main(["au", lemon, "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["guessed"] and "by what was learned" in said.err
+    assert main(["au", lemon, "--json", "--reading", "lexicon"]) == 0
+    described = json.loads(capsys.readouterr().out)
+    assert described["guessed"] == [] and described["events"] == [] and "swallowed" in described["not_understood"]
+
+
+def test_guesses_in_tags_are_told(desk: Path, capsys: pytest.CaptureFixture):
+    script = ["au", "--script", "[looks like he swallowed a lemon] We won.", "--json"]
+    assert main(script) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["guessed"] and "warning: tag [looks like he swallowed a lemon]" in said.err
+    assert main([*script, "--strict"]) == 2
+    assert main([*script, "--reading", "lexicon"]) == 0
+    assert json.loads(capsys.readouterr().out)["events"] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["happy", "--reading", "tea leaves"], "--reading"),
         (["happy", "--label", "sad"], "give one of"),
         (["happy", "--plot", "plot.jpg"], "written as .png"),
         (["happy", "--plot", "absent/plot.png"], "does not exist"),
@@ -70,7 +91,7 @@ def test_a_script_is_described(desk: Path, capsys: pytest.CaptureFixture):
         (["--label", "va:2,0"], "between -1 and 1"),
         (["--label", "happy", "--duration", "-1"], "more than 0"),
         (["happy", "--duration", "1e9", "--plot", "plot.png"], "at most 3600"),
-        (["--keyframes", "absent.json"], "no such file"),
+        (["--keyframes", "absent.json"], "no such keyframe file"),
         (["--script", "[happy] we [won"], "line 1: a tag that is not closed"),
         (["--script", "absent.txt"], "no such transcript"),
         (["happy", "--audio", "voice.wav"], "goes with --script"),

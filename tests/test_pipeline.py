@@ -3,13 +3,16 @@
 import json
 import threading
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 
+from controllers.understanding import DEFAULT_READING, READINGS
 from emohead import Pipeline
 from emohead.avatar import resolve_avatar
 from emohead.channels import AU_INDEX, RIG_INDEX
+from emohead.commands.options import ReadingName
 from emohead.errors import CancelledError, InputError
 from emohead.export.base import motion_format
 from emohead.media import probe, read_video
@@ -143,7 +146,13 @@ def test_silence_is_said(pipeline: Pipeline):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"size": 63}, "size 63"), ({"size": 8192}, "size 8192"), ({"fps": 0.0}, "fps 0"), ({"fps": float("nan")}, "fps nan")],
+    [
+        ({"size": 63}, "size 63"),
+        ({"size": 8192}, "size 8192"),
+        ({"fps": 0.0}, "fps 0"),
+        ({"reading": "tea leaves"}, "unknown reading 'tea leaves'; use one of lexicon"),
+        ({"fps": float("nan")}, "fps nan"),
+    ],
 )
 def test_settings_out_of_range(pipeline: Pipeline, options: dict, message: str):
     with pytest.raises(InputError, match=message):
@@ -153,3 +162,17 @@ def test_settings_out_of_range(pipeline: Pipeline, options: dict, message: str):
 def test_understanding_a_sentence_needs_no_avatar():
     plan = understand("a shy smile with the left eyebrow raised")
     assert plan.peak()["AU12L"] > 0.1 and plan.peak()["AU2L"] > 0.3 and "AU2R" not in plan.peak()
+
+
+def test_what_reads_the_words_goes_all_the_way():
+    lemon = "looks like he swallowed a lemon"
+    guessed, listed = (plan(voice(), Request(emotion=lemon, reading=reading)) for reading in ("small", "lexicon"))
+    assert guessed.prompt.weight.max() == 1.0 and listed.prompt.weight.max() == 0.0
+    assert any("by what was learned" in warning for warning in guessed.warnings) and guessed.settings["reading"] == "small"
+    guessed, listed = (plan(voice(), Request(script=f"[{lemon}] oh no", reading=reading)) for reading in ("small", "lexicon"))
+    assert guessed.prompt.weight.max() > 0.2 and listed.prompt.weight.max() == 0.0
+    assert any("by what was learned" in warning for warning in guessed.warnings)
+
+
+def test_the_command_line_names_the_readings_there_are():
+    assert set(get_args(ReadingName)) == set(READINGS) and Request().reading == DEFAULT_READING == get_args(ReadingName)[0]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from emohead.commands.options import Command, Outcome, to_json
+from emohead.commands.options import Command, Outcome, ReadingName, to_json
 
 if TYPE_CHECKING:
     from controllers.keyframes import KeyframeController
@@ -37,6 +37,8 @@ class Au(Command):
     """Length of the clip in seconds; times are in seconds then, else fractions of the clip (keyframes: their own length)."""
     strict: bool = False
     """Refuse words that are not understood."""
+    reading: ReadingName = "small"
+    """What guesses the meaning of words that no table lists: small, minilm (extra `text`), or lexicon, which guesses nothing."""
     json: bool = False
     """Print JSON."""
     plot: Annotated[Path | None, tyro.conf.arg(metavar="FILE.png")] = None
@@ -81,7 +83,7 @@ class Au(Command):
             return LabelController(self.label).plan(None if self.duration is None else _checked(self.duration))
         if self.script is not None:
             return self._script_in_time(self.script)
-        return understand(self.sentence or "", duration=self.duration, strict=self.strict)
+        return understand(self.sentence or "", duration=self.duration, strict=self.strict, reading=self.reading)
 
     def _script_in_time(self, given: str) -> "TextPlan":
         from controllers.tags import parse_script, script_to_plan
@@ -94,10 +96,11 @@ class Au(Command):
         if self.audio is not None:
             voice = read_audio(self.audio)
             timed = word_times(script, voice, strict=self.strict)
-            plan = script_to_plan(script, timed.words, voice.duration, strict=self.strict)
+            plan = script_to_plan(script, timed.words, voice.duration, strict=self.strict, reading=self.reading)
             return replace(plan, warnings=(*timed.warnings, *plan.warnings))
         length = NOMINAL_DURATION if self.duration is None else _checked(self.duration)
-        return script_to_plan(script, spread(script.words, [(0.05 * length, 0.9 * length)]), length, strict=self.strict)
+        words = spread(script.words, [(0.05 * length, 0.9 * length)])
+        return script_to_plan(script, words, length, strict=self.strict, reading=self.reading)
 
     def _performed_keyframes(self) -> tuple["KeyframeController", "AUTrack"]:
         from controllers.keyframe_files import read_keyframes

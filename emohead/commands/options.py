@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 SAMPLE_SPEECH = "sample_speech.wav"
 """The spoken sample that ships, used when no recording is given."""
+ReadingName = Literal["small", "minilm", "lexicon"]
+"""The names of `controllers.understanding.READINGS`, here without loading anything."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class SpeechCommand(Command):
     """The spoken words with tags, or a .txt file: "[delighted 0.8] We won. [then worried] But how?"; a --transcript may have tags too."""
     strict: bool = False
     """Refuse words that are not understood instead of taking the nearest meaning."""
+    reading: ReadingName = "small"
+    """What guesses the meaning of words that no table lists: small, minilm (extra `text`), or lexicon, which guesses nothing."""
     style: str = "default"
     """Manner of moving: default, calm, lively or presenter."""
     engine: Annotated[str, tyro.conf.arg(metavar="rules|diffusion|FILE")] = "rules"
@@ -94,6 +98,7 @@ class SpeechCommand(Command):
             style=self.style,
             fps=self.fps,
             strict=self.strict,
+            reading=self.reading,
             engine=self.engine,
             from_voice=self.from_voice,
         )

@@ -85,7 +85,7 @@ WRONG = {
     '[{"time": 0,\n}]': "line 2: not JSON",
     "<html>🤯</html>": "line 1: not JSON",
     "\x00\x01": "line 1: not JSON",
-    "": "the file is empty",
+    "": "the keyframe file is empty",
     "[]": "no keys of any channel",
     "[" * 100_000: "brackets without end",
     '[{"time": 0, "AU12": ' + "9" * 9000 + "}]": "numbers or brackets",
