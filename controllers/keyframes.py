@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
 from controllers.blend import masked
@@ -113,4 +112,7 @@ def _joined(times: Sequence[float], values: Sequence[float], at: np.ndarray) -> 
         return np.zeros(len(at))
     if len(times) == 1:
         return np.full(len(at), values[0])
+    # scipy.interpolate takes half a second to import; only keyframes wait for it.
+    from scipy.interpolate import PchipInterpolator
+
     return PchipInterpolator(times, values)(at.clip(times[0], times[-1]))

@@ -243,7 +243,7 @@ def plan(audio: str | Path | Waveform, request: Request | None = None, *, progre
     Raises:
         InputError: anything in the request or the recording that cannot be used.
     """
-    from controllers import control
+    from controllers.control import control
     from controllers.keyframe_files import read_keyframes
 
     request = request or Request()

@@ -46,3 +46,22 @@ def test_import_emohead_is_light():
     code = "import sys, emohead; print(sorted({'gradio','gsplat','transformers','diffusers','numba','mediapipe'} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout.strip()
     assert loaded == "[]"
+
+
+def test_understanding_a_sentence_loads_little():
+    """Who asks for the action units of a sentence waits for torch, the tables and a small network, not for what draws and speaks."""
+    code = "import sys; from emohead.cli import main; main(['au', 'a shy smile, then swallows a lemon']); print(sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True).stdout.splitlines()[-1]
+    heavy = (
+        "scipy",
+        "numba",
+        "av",
+        "PIL",
+        "emohead.pipeline",
+        "emohead.media",
+        "emohead.raster",
+        "diffusers",
+        "transformers",
+        "accelerate",
+    )
+    assert "'torch'" in loaded and not [name for name in heavy if f"'{name}'" in loaded]

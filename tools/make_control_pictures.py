@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from controllers import control
+from controllers.control import control
 from controllers.keyframe_files import read_keyframes
 from controllers.keyframe_plan import keyframes_to_plan
 from controllers.labels import LabelController

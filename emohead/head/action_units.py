@@ -10,7 +10,6 @@ from functools import lru_cache
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.optimize import nnls
 from torch import Tensor
 
 from emohead.channels import AU_INDEX, AU_NAMES, N_AU, N_RIG, RIG_INDEX
@@ -240,5 +239,8 @@ def _fit(target: np.ndarray) -> np.ndarray:
     """Non-negative intensities `[T, A]` for rig rows `[T, R]`."""
     matrix = _fit_matrix()
     rows = np.hstack([target, np.zeros((len(target), 1))])
+    # scipy.optimize takes half a second to import; who only asks what a sentence means does not wait for it.
+    from scipy.optimize import nnls
+
     solved = [nnls(matrix, row)[0] for row in rows]
     return np.stack(solved) if solved else np.zeros((0, N_AU))

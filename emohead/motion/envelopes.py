@@ -4,7 +4,6 @@ import math
 
 import torch
 from jaxtyping import Float
-from scipy.signal import lfilter
 from torch import Tensor
 
 
@@ -61,5 +60,8 @@ def wander(n_frames: int, fps: float, *, time_constant: float, generator: torch.
 
 def _recursive(values: Float[Tensor, "T D"], keep: float, *, start: Float[Tensor, " D"]) -> Float[Tensor, "T D"]:
     """x_t = keep x_{t-1} + values_t."""
+    # scipy.signal takes most of a second to import; whoever makes no motion does not wait for it.
+    from scipy.signal import lfilter
+
     filtered, _ = lfilter([1.0], [1.0, -keep], values.numpy(), axis=0, zi=(keep * start).numpy()[None])
     return torch.from_numpy(filtered)

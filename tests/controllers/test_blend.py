@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from controllers import control
 from controllers.blend import blend, crossfade, masked
+from controllers.control import control
 from controllers.expression import UPPER_CHANNELS
 from controllers.keyframes import Curve, KeyframeController, Keyframes
 from controllers.labels import LabelController

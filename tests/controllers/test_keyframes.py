@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from controllers import control
+from controllers.control import control
 from controllers.expression import UPPER_CHANNELS
 from controllers.keyframe_files import read_keyframes
 from controllers.keyframes import Curve

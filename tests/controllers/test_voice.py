@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from controllers import control
+from controllers.control import control
 from controllers.voice import VoiceController
 from emohead.channels import AU_INDEX
 from emohead.errors import InputError
