@@ -6,7 +6,7 @@ A clip that is there already is left alone, so the same command goes on after a 
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,15 +48,24 @@ def find_videos(folder: Path) -> list[Path]:
     return videos
 
 
-def build_corpus(folder: Path, corpus: Path, head: HeadModel, *, progress: Progress | None = None) -> CorpusReport:
-    """Track every video below `folder` into `corpus`, a folder that is made if it is not there.
+def build_corpus(
+    folder: Path, corpus: Path, head: HeadModel, *, videos: Sequence[Path] | None = None, progress: Progress | None = None
+) -> CorpusReport:
+    """Track videos below `folder` into `corpus`, a folder that is made if it is not there.
+
+    Args:
+        folder: clips are named after their videos' paths below it.
+        corpus: where the clips go.
+        head: the head model.
+        videos: some of those below the folder; None takes all.
+        progress: told the share done.
 
     Raises:
         InputError: `folder` has no videos.
         ResourceError: the disk is full.
     """
-    videos = find_videos(folder)
-    corpus.mkdir(exist_ok=True)
+    videos = find_videos(folder) if videos is None else videos
+    corpus.mkdir(parents=True, exist_ok=True)
     made, kept, failed, rows = [], [], [], []
     for number, path in enumerate(videos):
         name = clip_name(path, folder)

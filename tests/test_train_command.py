@@ -20,6 +20,11 @@ from emohead.cli import main
         (["--adversarial", "2"], "--adversarial 2: give 0..1"),
         (["--personalise", "nowhere"], "no such folder; make one with emohead track"),
         (["--start", "a.safetensors"], "goes with --personalise"),
+        (["--data", "nowhere"], "nowhere: no such folder; a corpus of tracked clips is to be had from emohead track"),
+        (["--data", "nowhere", "--layout", "mead"], "nowhere: no such folder; MEAD is to be had from https://"),
+        (["--data", "nowhere", "--layout", "beet"], "no corpus reader is called 'beet'; there are emohead, live-link-face, beat"),
+        (["--data", ".", "--human", "nowhere"], "no transcripts.tsv"),
+        (["--data", ".", "--personalise", "."], "--data goes without --personalise"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str):

@@ -37,6 +37,26 @@ class Command:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrainingCommand(Command):
+    """Options of the commands that train a network."""
+
+    out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
+    """The weights to write (.safetensors)."""
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    """Mixed precision."""
+    threads: int = 1
+    """CPU threads; more than there are free cores makes it slower."""
+    seed: int = 0
+    """Of the corpus, the first weights and every batch."""
+    dry_run: bool = False
+    """Check everything, print the resolved settings and stop."""
+
+    def settings(self) -> dict[str, Any]:
+        """The options as JSON has them."""
+        return {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items() if name != "debug"}
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpeechCommand(Command):
     """Options of the commands that make a voice move a face."""
 

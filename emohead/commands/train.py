@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from emohead.commands.options import Command, Outcome, to_json
+from emohead.commands.options import Outcome, TrainingCommand, to_json
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -18,19 +18,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainMotion(Command):
-    """Train the AU-prompted diffusion: voices, performances by the rule engine, network.
+class TrainMotion(TrainingCommand):
+    """Train the AU-prompted diffusion: voices, performances by the rule engine, network; or, with --data, recordings of people, network.
 
     Everything made on the way stays in --work, where the same command goes on after a stop. It needs flite and espeak-ng for the
     synthetic voices and the extra `train`.
     """
 
-    out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
-    """The weights to write (.safetensors)."""
     work: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("build/motion")
     """Corpora, checkpoints, log, settings and curves."""
     human: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Human recordings with transcripts.tsv (speechocean762's columns); they are aligned here. Without them voices are synthetic."""
+    data: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Train on recorded motion with sound instead: a corpus of emohead track, or a folder of --layout."""
+    layout: str = "emohead"
+    """How --data is laid out: emohead (of emohead track), live-link-face, beat, arkit, tfhp; tfhp-videos, hdtf, mead, ravdess, whose videos
+    are tracked first (docs/corpora.md)."""
     shards: int = 1
     """Shards of synthetic speech, 3.2 hours each."""
     clips: int = 4000
@@ -53,14 +56,6 @@ class TrainMotion(Command):
     """Clips per step and process."""
     width: int = 192
     """Channels of the network."""
-    precision: Literal["no", "bf16", "fp16"] = "no"
-    """Mixed precision."""
-    threads: int = 1
-    """CPU threads; more than there are free cores makes it slower."""
-    seed: int = 0
-    """Of the corpus, the first weights and every batch."""
-    dry_run: bool = False
-    """Check everything, print the resolved settings and stop."""
 
     def run(self) -> Outcome:
         """Make what is missing, train and write the weights."""
@@ -72,7 +67,7 @@ class TrainMotion(Command):
         check_target(self.out)
         self._check()
         if self.dry_run:
-            return Outcome(to_json(self._settings()))
+            return Outcome(to_json(self.settings()))
         torch.set_num_threads(self.threads)
         with progress_bar() as tell:
             tell(0.0, "loading")
@@ -81,22 +76,26 @@ class TrainMotion(Command):
     def _train(self, tell: "Progress") -> Outcome:
         from dataclasses import replace
 
+        from emohead.data.motion_corpus import MOTION_RATE
         from emohead.motion.diffusion_loss import LossWeights
         from emohead.motion.diffusion_model import save_diffusion
         from emohead.motion.motion_training import MotionTrainingConfig, default_network, train_motion
         from emohead.motion.training import TrainingConfig
 
-        corpus = self._corpus(tell)
+        corpus = self._corpus(tell) if self.data is None else self._recorded(self.data, tell)
+        plain = MotionTrainingConfig().batches
+        longest = min(plain.seconds[1], corpus.motion.shape[1] / MOTION_RATE)
         config = MotionTrainingConfig(
             network=replace(default_network(corpus.features.shape[2]), width=self.width),
-            batches=replace(MotionTrainingConfig().batches, n_clips=self.batch),
+            batches=replace(plain, n_clips=self.batch, seconds=(plain.seconds[0], longest)),
             weights=LossWeights(adversarial=self.adversarial),
             training=TrainingConfig(steps=self._n_steps, seed=self.seed, precision=self.precision),
             deterministic=self.deterministic,
         )
         model = train_motion(corpus, self.work / "run", config=config, report=self._reporter(tell, 0.4, self.work / "run"))
         save_diffusion(model, self.out)
-        return Outcome(f"wrote {self.out}: {self._n_steps} steps on {corpus.n_clips} performances, {corpus.hours:.1f} h; see {self.work}")
+        seen = f"{corpus.n_clips} {'performances' if self.data is None else 'pieces of recordings'}, {corpus.hours:.1f} h"
+        return Outcome(f"wrote {self.out}: {self._n_steps} steps on {seen}; see {self.work}")
 
     def _personalise(self, tell: "Progress") -> Outcome:
         from dataclasses import replace
@@ -159,13 +158,45 @@ class TrainMotion(Command):
             progress=lambda share, text: tell(0.1 + 0.3 * share, text),
         )
 
+    def _recorded(self, data: Path, tell: "Progress") -> "MotionCorpus":
+        """The recordings, brought to our own format where they have another."""
+        from emohead.commands.corpora import collect
+        from emohead.data.clip_folder import read_corpus
+        from emohead.data.readers.registry import reader_named
+        from emohead.errors import InputError
+        from emohead.head import load_head
+        from emohead.motion.features.sounds import encoder_to_train_with
+        from emohead.motion.phone_net import load_phone_net
+        from emohead.motion.recorded import piece_length, recorded_corpus
+
+        reader, folder = reader_named(self.layout), data
+        clips = reader.clips(data)
+        if self.layout != "emohead":
+            folder = self.work / "recorded"
+            within = lambda share, text: tell(0.3 * share, text)  # noqa: E731
+            collected = collect(data, folder, reader, lambda: load_head("generic"), within)
+            if not collected.usable:
+                raise InputError(f"--data {data}: none of {len(clips)} recordings can be used: {collected.failed[0]}")
+        encoder, record = encoder_to_train_with(self.features, self.features_from)
+        return recorded_corpus(
+            read_corpus(folder),
+            load_phone_net(),
+            encoder,
+            seconds=piece_length(folder),
+            seed=self.seed,
+            record=record,
+            heard=lambda number: tell(0.3 + 0.1 * min(1.0, number / len(clips)), "listening"),
+        )
+
     def _check(self) -> None:
         from emohead.errors import InputError
         from emohead.motion.features.base import encoder_named
 
         if self.human is not None and not (self.human / "transcripts.tsv").is_file():
             raise InputError(f"--human {self.human}: no transcripts.tsv there (columns file, speaker, split, text, canonical_phones)")
-        if self.human is None and self.shards < 1:
+        if self.data is not None:
+            self._check_data(self.data)
+        elif self.human is None and self.shards < 1:
             raise InputError("--shards 0 without --human leaves no voice to train on; give either")
         for name, value in (("clips", self.clips), ("steps", self._n_steps), ("batch", self.batch), ("width", self.width)):
             if value < 1:
@@ -182,9 +213,17 @@ class TrainMotion(Command):
         if self.start is not None and (self.personalise is None or not self.start.is_file()):
             raise InputError(f"--start {self.start}: " + ("no such file" if self.personalise else "goes with --personalise FOLDER"))
 
-    def _settings(self) -> dict[str, Any]:
-        settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items() if name != "debug"}
-        return settings | {"steps": self._n_steps}
+    def _check_data(self, data: Path) -> None:
+        from emohead.data.readers.registry import reader_named
+        from emohead.errors import InputError
+
+        if self.personalise is not None or self.human is not None:
+            raise InputError("--data goes without --personalise and --human; leave these out")
+        reader_named(self.layout).clips(data)
+
+    def settings(self) -> dict[str, Any]:
+        """The options as JSON has them, with the number of steps that is taken."""
+        return super().settings() | {"steps": self._n_steps}
 
 
 def prototypes() -> "dict[str, Float[Tensor, ' A']]":

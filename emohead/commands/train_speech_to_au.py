@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from emohead.commands.options import Command, Outcome, to_json
+from emohead.commands.options import Outcome, TrainingCommand, to_json
 
 if TYPE_CHECKING:
     from jaxtyping import Float
@@ -20,15 +20,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainSpeechToAU(Command):
+class TrainSpeechToAU(TrainingCommand):
     """Train the network that hears action units in a voice: voices, performances by the rule engine, acted emotions, network.
 
     Everything made on the way stays in --work, where the same command goes on after a stop. It needs the extra `train`, and flite and
     espeak-ng for synthetic voices unless --performances are given.
     """
 
-    out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
-    """The weights to write (.safetensors)."""
     work: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("build/speech_to_au")
     """Corpora, checkpoints, log, settings and curves."""
     performances: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
@@ -51,14 +49,6 @@ class TrainSpeechToAU(Command):
     """Channels of the network."""
     narrow: bool = False
     """Restrict the attention of all layers: the network without prosody, for comparison."""
-    precision: Literal["no", "bf16", "fp16"] = "no"
-    """Mixed precision."""
-    threads: int = 1
-    """CPU threads; more than there are free cores makes it slower."""
-    seed: int = 0
-    """Of the corpus, the first weights and every batch."""
-    dry_run: bool = False
-    """Check everything, print the resolved settings and stop."""
 
     def run(self) -> Outcome:
         """Make what is missing, train and write the weights."""
@@ -84,7 +74,7 @@ class TrainSpeechToAU(Command):
             prototypes = prototypes_of(voice.emotion for voice in voices)
             if self.dry_run:
                 n_weights = sum(weight.numel() for weight in config.network.build().parameters())
-                return Outcome(to_json(self._settings() | {"weights": n_weights, "emotional_utterances": len(voices)}))
+                return Outcome(to_json(self.settings() | {"weights": n_weights, "emotional_utterances": len(voices)}))
             corpus = self._corpus(tell)
             performed = performed_aus(corpus, self.work / "performed_aus.npz", progress=lambda share, text: tell(0.2 + 0.05 * share, text))
             heard = hear(
@@ -156,9 +146,6 @@ class TrainSpeechToAU(Command):
                 raise InputError(f"--{name} {value}: give 1 or more")
         if self.width % 4:
             raise InputError(f"--width {self.width}: give a multiple of 4")
-
-    def _settings(self) -> dict[str, Any]:
-        return {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items() if name != "debug"}
 
 
 def prototypes_of(emotions: Iterable[str]) -> "dict[str, Float[Tensor, ' A']]":

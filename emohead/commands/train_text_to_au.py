@@ -2,26 +2,24 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from emohead.commands.options import Command, Outcome, to_json
+from emohead.commands.options import Outcome, TrainingCommand, to_json
 
 if TYPE_CHECKING:
     from controllers.meaning_training import MeaningTrainingConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainTextToAU(Command):
+class TrainTextToAU(TrainingCommand):
     """Train the network that knows what words mean for a face, on sentences generated from the tables.
 
     Checkpoints, log, settings and curves stay in --work, where the same command goes on after a stop. It needs the extra `train`, and with
     --front-end minilm the extra `text`.
     """
 
-    out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
-    """The weights to write (.safetensors)."""
     work: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("build/text_to_au")
     """Checkpoints, log, settings and curves."""
     front_end: Literal["small", "minilm"] = "small"
@@ -34,14 +32,8 @@ class TrainTextToAU(Command):
     """Sentences per step and process."""
     width: int = 64
     """Channels of the network, a multiple of 4."""
-    precision: Literal["no", "bf16", "fp16"] = "no"
-    """Mixed precision."""
-    threads: int = 1
-    """CPU threads; more than there are free cores makes it slower."""
     seed: int = 0
     """Of the sentences, the first weights and every batch."""
-    dry_run: bool = False
-    """Check everything, print the resolved settings and stop."""
 
     def run(self) -> Outcome:
         """Train and write the weights."""
@@ -65,7 +57,7 @@ class TrainTextToAU(Command):
             config = self._config()
             load_front_end(self.front_end)
             if self.dry_run:
-                return Outcome(to_json(self._settings()))
+                return Outcome(to_json(self.settings()))
 
             def report(step: int, means: dict[str, float]) -> None:
                 tell(step / self.steps, f"training, step {step} of {self.steps}, loss {means['loss']:.3f}")
@@ -94,6 +86,3 @@ class TrainTextToAU(Command):
                 raise InputError(f"--{name} {value}: give 1 or more")
         if self.width % 4:
             raise InputError(f"--width {self.width}: give a multiple of 4")
-
-    def _settings(self) -> dict[str, Any]:
-        return {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items() if name != "debug"}

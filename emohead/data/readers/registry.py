@@ -1,9 +1,9 @@
 """Every reader of corpora, by name."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from emohead.data.clip_folder import CorpusClip, read_corpus, read_meta, write_clip
+from emohead.data.clip_folder import META_FILE, CorpusClip, read_clip, read_corpus, read_meta, write_clip
 from emohead.data.readers.arkit import ARKIT
 from emohead.data.readers.base import CorpusReader, VideoCorpus
 from emohead.data.readers.beat import BEAT
@@ -46,8 +46,33 @@ def labelled_corpus(tracked: Path, name: str, *, folder: Path | None = None) -> 
         yield reader.labelled(clip, folder=folder)
 
 
-def import_corpus(reader: CorpusReader, folder: Path, corpus: Path) -> list[str]:
+def label_corpus(corpus: Path, reader: VideoCorpus, *, folder: Path) -> None:
+    """Write into the clips that were tracked from a corpus of videos what their names say; clips with labels are left alone.
+
+    Args:
+        corpus: made by `emohead track FOLDER`.
+        reader: knows the names.
+        folder: the videos' folder, for voices that lie beside silent videos.
+
+    Raises:
+        InputError: a clip is not named as that corpus names its videos.
+    """
+    for path in sorted(corpus.glob(f"*/{META_FILE}")):
+        meta = read_meta(path.parent)
+        if meta is not None and "corpus" not in meta and not path.parent.name.startswith("."):
+            clip = reader.labelled(read_clip(path.parent), folder=folder)
+            kept = {name: value for name, value in clip.meta.items() if name != "format"}
+            write_clip(path.parent, CorpusClip(clip.motion, clip.au, clip.audio, {**kept, "audio": clip.audio is not None}))
+
+
+def import_corpus(reader: CorpusReader, folder: Path, corpus: Path, *, progress: Callable[[float, str], None] | None = None) -> list[str]:
     """Write the motion clips of a folder as a corpus of our own (docs/formats.md); clips that are there are left alone.
+
+    Args:
+        reader: reads the clips.
+        folder: has them.
+        corpus: where they go; made if it is not there.
+        progress: told the share done.
 
     Returns:
         One line per clip that cannot be used.
@@ -58,8 +83,10 @@ def import_corpus(reader: CorpusReader, folder: Path, corpus: Path) -> list[str]
     """
     if isinstance(reader, VideoCorpus):
         raise InputError(f"{folder}: {reader.about.title} holds videos; track them: emohead track {folder} -o {corpus}")
-    refused = []
-    for clip in reader.clips(folder):
+    refused, clips = [], reader.clips(folder)
+    for number, clip in enumerate(clips):
+        if progress:
+            progress(number / len(clips), f"reading {clip.name}")
         if read_meta(corpus / clip.name) is None:
             try:
                 write_clip(corpus / clip.name, reader.read(clip))
