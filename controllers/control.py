@@ -8,6 +8,7 @@ from controllers.blend import blend
 from controllers.keyframes import KeyframeController
 from controllers.labels import LabelController
 from controllers.plan import TextPlan, plan_to_track
+from controllers.reference import ReferenceController
 from controllers.sliders import SliderController
 from controllers.text_to_au import MAX_GAIN, text_to_plan
 from controllers.understanding import DEFAULT_READING, Reading
@@ -42,8 +43,9 @@ def control(
     voice: tuple[Waveform, float] | None = None,
     keyframes: KeyframeController | None = None,
     tags: TextPlan | None = None,
+    reference: ReferenceController | None = None,
 ) -> ControlResult:
-    """One track from a voice, a label, a sentence, tags, keyframes and slider values; each of these wins over those before it.
+    """One track from a voice, a reference, a label, a sentence, tags, keyframes and slider values; each of these wins over those before it.
 
     Args:
         n_frames: length of the track.
@@ -57,6 +59,7 @@ def control(
         seed: seed of the small variations of moods.
         voice: a recording and how much of the expression that it suggests is wanted, 0..1; None reads nothing from it.
         tags: the plan of a script's tags (`tags.script_to_plan`), made with the same intensity.
+        reference: what a clip or another voice expresses, and what is to be said about it; made with the same intensity.
         keyframes: curves (`keyframe_files.read_keyframes`); not scaled by `intensity`.
 
     Raises:
@@ -68,10 +71,14 @@ def control(
     tracks = [AUTrack.neutral(n_frames, fps)]
     if voice is not None:
         tracks.append(VoiceController(*voice)(n_frames, fps))
+    notes = []
+    if reference is not None:
+        tracks.append(reference(n_frames, fps))
+        notes.append(reference.notice)
     if label is not None:
         tracks.append(LabelController(label, intensity, seed)(n_frames, fps))
     tracks.append(plan_to_track(plan, n_frames, fps, seed=seed))
-    warnings = list(plan.warnings)
+    warnings = [*notes, *plan.warnings]
     if tags is not None:
         tracks.append(plan_to_track(tags, n_frames, fps, seed=seed))
         warnings += tags.warnings

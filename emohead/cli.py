@@ -23,11 +23,13 @@ from emohead.commands.evaluate_motion import EvaluateMotion
 from emohead.commands.evaluate_text import EvaluateText
 from emohead.commands.inspect import Inspect
 from emohead.commands.interruption import Interruption
+from emohead.commands.nearest import Nearest
 from emohead.commands.options import Command, Outcome
 from emohead.commands.reconstruct import Reconstruct
 from emohead.commands.render import Render
 from emohead.commands.track import Track
 from emohead.commands.train import TrainMotion
+from emohead.commands.train_binding import TrainBinding
 from emohead.commands.train_speech_to_au import TrainSpeechToAU
 from emohead.commands.train_text_to_au import TrainTextToAU
 from emohead.commands.verify import Verify
@@ -72,6 +74,7 @@ Train = (
     Annotated[TrainMotion, tyro.conf.subcommand("motion")]
     | Annotated[TrainSpeechToAU, tyro.conf.subcommand("speech-to-au")]
     | Annotated[TrainTextToAU, tyro.conf.subcommand("text-to-au")]
+    | Annotated[TrainBinding, tyro.conf.subcommand("binding")]
 )
 Commands = (
     Annotated[Doctor, tyro.conf.subcommand("doctor")]
@@ -79,6 +82,7 @@ Commands = (
     | Annotated[Animate, tyro.conf.subcommand("animate")]
     | Annotated[EditMotion, tyro.conf.subcommand("edit")]
     | Annotated[Au, tyro.conf.subcommand("au")]
+    | Annotated[Nearest, tyro.conf.subcommand("nearest")]
     | Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
     | Annotated[Track, tyro.conf.subcommand("track")]

@@ -27,6 +27,7 @@ from emohead.types import AUTrack, HeadMotion, PhoneSegment, Waveform
 
 if TYPE_CHECKING:
     from controllers.plan import TextPlan
+    from controllers.reference import ReferenceController
     from controllers.understanding import Reading
 
 SILENCE_PEAK = 1e-3
@@ -67,6 +68,11 @@ class Request:
     """Refuse words that are not understood instead of taking the nearest meaning."""
     reading: str = "small"
     """What guesses the meaning of words that no table lists: `small`, `minilm` (extra `text`), or `lexicon`, which guesses nothing."""
+    reference: str | Path | None = None
+    """A clip whose expression is shown: a motion (.npz, .csv), a video (its face; `FILE:voice` its voice) or a recording (its voice). Reads
+    emotion from a face or a voice: off unless asked for."""
+    reference_course: bool = False
+    """Show the reference's course over time, stretched to the recording; else its mean expression throughout."""
     from_voice: float = 0.0
     """How much of the expression that the voice itself suggests is shown, 0..1. Reads emotion from the recording: off unless asked for."""
     engine: str = "rules"
@@ -95,7 +101,7 @@ class Plan:
         """Everything that was asked for, ready for JSON."""
         audio = "samples" if isinstance(self.sound, Waveform) else str(self.sound)
         asked = {**asdict(self.request), "transcript": _transcript_name(self.request.transcript)}
-        files = {"keyframes": self.request.keyframes, "script": self.request.script}
+        files = {name: getattr(self.request, name) for name in ("keyframes", "script", "reference")}
         asked |= {name: None if value is None else str(value) for name, value in files.items()}
         length = {"audio_duration_s": round(self.audio.duration, 4), "frames": self.prompt.n_frames}
         return {"audio": audio, **length, **asked, "emohead": emohead.__version__}
@@ -254,6 +260,7 @@ def plan(audio: str | Path | Waveform, request: Request | None = None, *, progre
     reading = _reading(request.reading)
     transcript = read_transcript(request.transcript)
     keyframes = None if request.keyframes is None else read_keyframes(request.keyframes)
+    reference = _reference(request, progress)
     _tell(progress, 0.0, "reading the recording")
     voice = audio if isinstance(audio, Waveform) else read_audio(audio)
     _tell(progress, PLANNING_STARTS, "planning the expression")
@@ -272,6 +279,7 @@ def plan(audio: str | Path | Waveform, request: Request | None = None, *, progre
         voice=(voice, request.from_voice) if request.from_voice else None,
         keyframes=keyframes,
         tags=tagged.plan,
+        reference=reference,
     )
     silent = ["the recording is silent: the mouth stays closed"] if float(voice.samples.abs().max()) < SILENCE_PEAK else []
     sound = audio if isinstance(audio, Waveform) else Path(audio)
@@ -319,6 +327,20 @@ def read_transcript(transcript: str | Path | Sequence[PhoneSegment] | None) -> s
         return read_textgrid(path)
     remedy = "give a .txt file with the spoken words or a .TextGrid file with timed phones"
     return read_text_file(path, what="transcript", limit=MAX_TRANSCRIPT_BYTES, remedy=remedy, contents="the words of this recording")
+
+
+def _reference(request: Request, progress: Progress | None) -> "ReferenceController | None":
+    if request.reference is None:
+        if request.reference_course:
+            raise InputError("the course of a reference was asked for without a reference; give one")
+        return None
+    from controllers.reference import ReferenceController, read_reference
+    from emohead.commands.reference_files import read_source, reference_file
+
+    file = reference_file(request.reference)
+    _tell(progress, 0.0, f"looking at {file.path.name}")
+    found = read_reference(read_source(file, progress=lambda share, text: _tell(progress, PLANNING_STARTS * share, text)))
+    return ReferenceController(found, file.notice, course=request.reference_course, intensity=request.intensity, seed=request.seed)
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,11 @@ class SpeechCommand(Command):
     """An action unit throughout: AU12=0.6, or AU12L=0.6 for the left side only."""
     keyframes: Annotated[str | None, tyro.conf.arg(metavar="FILE[:upper]")] = None
     """Curves over time: .json, .csv (also OpenFace's and Live Link Face's) or .npz; with :upper the mouth is left to the speech."""
+    reference: Annotated[str | None, tyro.conf.arg(metavar="FILE[:voice]")] = None
+    """An expression like this clip's: a motion or a video (its face, or with :voice its voice), or a recording (its voice). Read only when
+    asked for, and guessed."""
+    reference_course: bool = False
+    """With --reference: its course over time, stretched to the recording, instead of its mean expression."""
     from_voice: float = 0.0
     """How much of the expression that the voice itself suggests is shown, 0 to 1; a guess, read from the recording only when asked for."""
     transcript: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
@@ -85,7 +90,7 @@ class SpeechCommand(Command):
     engine: Annotated[str, tyro.conf.arg(metavar="rules|diffusion|FILE")] = "rules"
     """What makes the motion: rules; diffusion, which draws another performance for every seed; or the file of a diffusion of your own."""
     intensity: float = 1.0
-    """Strength of --emotion, --label and tags, 0 to 1.3; 1 is as described."""
+    """Strength of --emotion, --label, --reference and tags, 0 to 1.3; 1 is as described."""
     seed: int = 0
     """One seed gives one result."""
     fps: float = 25.0
@@ -120,6 +125,8 @@ class SpeechCommand(Command):
             strict=self.strict,
             reading=self.reading,
             engine=self.engine,
+            reference=self.reference,
+            reference_course=self.reference_course,
             from_voice=self.from_voice,
         )
 

@@ -70,6 +70,7 @@ class Render(SpeechCommand):
             "--label": self.label,
             "--au": self.au,
             "--keyframes": self.keyframes,
+            "--reference": self.reference,
             "--transcript": self.transcript,
             "--script": self.script,
         }
