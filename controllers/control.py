@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controllers.blend import blend
+from controllers.doubts import understood
 from controllers.keyframes import KeyframeController
 from controllers.labels import LabelController
 from controllers.plan import TextPlan, plan_to_track
 from controllers.reference import ReferenceController
 from controllers.sliders import SliderController
-from controllers.text_to_au import MAX_GAIN, text_to_plan
+from controllers.text_to_au import MAX_GAIN
 from controllers.understanding import DEFAULT_READING, Reading
 from controllers.voice import VoiceController
 from emohead.errors import InputError
@@ -67,7 +68,7 @@ def control(
     """
     if not (math.isfinite(intensity) and 0.0 <= intensity <= MAX_GAIN):
         raise InputError(f"intensity must be between 0 and {MAX_GAIN}, got {intensity}")
-    plan = text_to_plan(sentence or "", duration=n_frames / fps, intensity=intensity, strict=strict, reading=reading)
+    plan = understood(sentence or "", duration=n_frames / fps, intensity=intensity, strict=strict, reading=reading)
     tracks = [AUTrack.neutral(n_frames, fps)]
     if voice is not None:
         tracks.append(VoiceController(*voice)(n_frames, fps))

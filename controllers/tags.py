@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from controllers.doubts import understood
 from controllers.envelopes import ONSET
 from controllers.plan import Event, TextPlan
-from controllers.text_to_au import MAX_GAIN, text_to_plan
+from controllers.text_to_au import MAX_GAIN
 from controllers.understanding import DEFAULT_READING, Reading
 from emohead.data.alignments import TimedWord
 from emohead.data.pronunciation import words_of
@@ -157,7 +158,7 @@ def _placed(event: Event, start: float) -> Event:
 
 def _understood(tag: Tag, duration: float, intensity: float, strict: bool, reading: Reading) -> TextPlan:
     try:
-        return text_to_plan(tag.sentence, duration=duration, intensity=min(intensity, MAX_GAIN), strict=strict, reading=reading)
+        return understood(tag.sentence, duration=duration, intensity=min(intensity, MAX_GAIN), strict=strict, reading=reading)
     except InputError as error:
         raise InputError(f"tag {tag.written}: {error}") from error
 

@@ -96,6 +96,10 @@ Commands = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code of the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a terminal cannot show (emoji on some, bytes that are no text on all) is no reason to fail.
+            stream.reconfigure(errors="replace")
     try:
         command = parse(sys.argv[1:] if arguments is None else arguments)
     except InputError as error:

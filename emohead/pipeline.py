@@ -307,9 +307,9 @@ def understand(sentence: str, *, duration: float | None = None, strict: bool = F
         InputError: too long, with `strict` an unknown word, or an unknown reading.
         ResourceError: the reading needs an extra that is not installed.
     """
-    from controllers.text_to_au import text_to_plan
+    from controllers.doubts import understood
 
-    return text_to_plan(sentence, duration=duration, strict=strict, reading=_reading(reading))
+    return understood(sentence, duration=duration, strict=strict, reading=_reading(reading))
 
 
 def read_transcript(transcript: str | Path | Sequence[PhoneSegment] | None) -> str | Sequence[PhoneSegment] | None:

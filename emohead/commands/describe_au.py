@@ -72,7 +72,7 @@ class Au(Command):
 
     def _meaning(self) -> "TextPlan":
         """What is asked for, as a plan."""
-        from controllers.text_to_au import text_to_plan
+        from controllers.doubts import understood
 
         if self.keyframes is not None:
             from controllers.keyframe_plan import keyframes_to_plan
@@ -85,7 +85,7 @@ class Au(Command):
             return LabelController(self.label).plan(None if self.duration is None else _checked(self.duration))
         if self.script is not None:
             return self._script_in_time(self.script)
-        return text_to_plan(self.sentence or "", duration=self.duration, strict=self.strict, reading=self.reading)
+        return understood(self.sentence or "", duration=self.duration, strict=self.strict, reading=self.reading)
 
     def _script_in_time(self, given: str) -> "TextPlan":
         from controllers.tags import parse_script, script_to_plan

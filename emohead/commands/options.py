@@ -132,5 +132,5 @@ class SpeechCommand(Command):
 
 
 def to_json(settings: dict[str, Any]) -> str:
-    """Settings or results as readable JSON."""
-    return json.dumps(settings, indent=1, ensure_ascii=False)
+    """Settings or results as readable JSON. Bytes of the command line that are no text become question marks."""
+    return json.dumps(settings, indent=1, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
