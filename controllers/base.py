@@ -1,14 +1,16 @@
 """What every controller is: a small frozen object that makes an `AUTrack` of a given length."""
 
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from controllers.keyframes import KeyframeController
 from controllers.labels import LabelController
+from controllers.reference import ReferenceController
 from controllers.sliders import SliderController
 from controllers.text_to_au import TextController
 from emohead.types import AUTrack
 
 
+@runtime_checkable
 class Controller(Protocol):
     """Makes a track; the same controller (its seed included) makes the same track."""
 
@@ -17,5 +19,5 @@ class Controller(Protocol):
         ...
 
 
-AnyController: TypeAlias = LabelController | SliderController | TextController | KeyframeController
+AnyController: TypeAlias = LabelController | SliderController | TextController | KeyframeController | ReferenceController
 """The controllers there are."""

@@ -57,7 +57,7 @@ class EmotionSpace:
         if not self.hears:
             raise InputError("this emotion space was trained without voices; train it with emohead train binding --emotional FOLDER")
         values = torch.stack([tone_statistics(item) for item in items])
-        unlike = self.net.adapters["voice"].scaled(values).square().mean(1).sqrt()  # type: ignore[operator]
+        unlike = self.net.adapter("voice").scaled(values).square().mean(1).sqrt()
         if float(unlike.max()) > UNLIKE_A_VOICE:
             raise InputError("this does not sound like one person who speaks (music, noise or several voices?); give clear speech")
         return self.embed("voice", values)

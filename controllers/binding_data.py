@@ -149,7 +149,7 @@ def voice_items(tones: Tones, *, without: str | None = None) -> Items:
     return Items(tones.values[rows].flatten(0, 1), state, torch.full((len(state),), torch.nan))
 
 
-def motion_items(faces: Faces, rng: np.random.Generator, *, per_clip: int = 5, overlaid: int = 80) -> Items:
+def motion_items(faces: Faces, rng: np.random.Generator, *, per_clip: int = 4, overlaid: int = 40) -> Items:
     """Windows of the performances, and each state of the tables laid over performances that show nothing.
 
     Args:
@@ -242,14 +242,23 @@ def _laid_over(shown: np.ndarray, pose: np.ndarray, name: str, gain: float, rng:
 
 
 def _varied(shown: np.ndarray, pose: np.ndarray, rng: np.random.Generator) -> Float[Tensor, " F"]:
-    """Statistics of a face that is read by another eye: channels stronger and weaker, a little off, or not seen at all."""
+    """Statistics of a face as another eye reads it.
+
+    Channels are stronger and weaker, a little off, not seen at all, or seen where there is nothing; lids hang (people look down, and a
+    tracker does not know their eyes); a smile's raised lip is taken for AU10, as trackers do with people.
+    """
     gain = np.exp(0.2 * rng.standard_normal(N_AU)) * (rng.random(N_AU) > 0.04)
     if rng.random() < 0.3:
         gain[_UNSEEN] = 0.0
-    off = 0.03 * rng.standard_normal(N_AU)
-    seen = np.clip(shown.astype(np.float32) * gain + off, 0.0, 1.0)
+    off = 0.03 * rng.standard_normal(N_AU) + rng.uniform(0.0, 0.35, N_AU) * (rng.random(N_AU) < 0.04)
+    seen = shown.astype(np.float32) * gain + off
+    if rng.random() < 0.5:
+        seen[:, _LIDS] += rng.uniform(0.0, 0.6) * rng.random((len(seen), 1)) ** 0.5
+    if rng.random() < 0.4:
+        seen[:, _LIP] += rng.uniform(0.0, 1.0) * shown[:, _SMILE]
     turned = pose.astype(np.float32) + 0.03 * rng.standard_normal(5)
-    return statistics(torch.from_numpy(seen).float()[None], torch.from_numpy(turned).float()[None])[0]
+    clipped = torch.from_numpy(np.clip(seen, 0.0, 1.0)).float()
+    return statistics(clipped[None], torch.from_numpy(turned).float()[None])[0]
 
 
 def _copy(audio: Waveform, number: int, copy: int) -> Waveform:
@@ -273,6 +282,7 @@ def _kept_tones(cache: Path, key: str) -> np.ndarray | None:
 
 _UNSEEN = [AU_INDEX[name] for name in ("AU6L", "AU6R", "AU11L", "AU11R", "AU13L", "AU13R", "AU19", "AU23", "AU29")]
 """Channels that the tracker's decoder of action units does not see."""
+_LIDS, _LIP, _SMILE = ([AU_INDEX[f"{name}{side}"] for side in "LR"] for name in ("AU43", "AU10", "AU12"))
 _ELSEWHERE = AugmentConfig(
     room=0.3, noise=0.6, snr_db=(12.0, 35.0), band_limit=0.1, babble=0.0, clipping=0.0, companding=0.05, equaliser_db=6.0
 )

@@ -12,23 +12,28 @@ from torch import Tensor
 
 from controllers.binding import EmotionSpace
 from controllers.binding_data import HOLD_OUT_EVERY, Faces, Tones, motion_items, state_names
-from controllers.binding_net import CLASSES, Modality
-from controllers.binding_training import BindingTrainingConfig, train_binding
+from controllers.binding_face import face_of_motion
+from controllers.binding_net import CLASSES, MODALITIES
+from controllers.binding_training import BindingTrainingConfig, lessons_of, train_binding
 from controllers.labels import LabelController
-from controllers.phrases import HeldOut
+from controllers.phrases import HeldOut, has_kin, lexicon_phrases, situation_phrases
 from controllers.reference import ReferenceController, reference_of
 from controllers.tables import read_table
+from emohead.data.motion_corpus import MOTION_RATE, PROMPT_RATE, MotionCorpus
 from emohead.data.prompt_plans import EMOTIONS
 from emohead.metrics.judges import EMOTIONS as JUDGED
 from emohead.metrics.judges import MotionJudges
-from emohead.motion.baselines import Speech
+from emohead.motion.baselines import Voice
 from emohead.motion.generators import MotionGenerator
-from emohead.types import AUTrack, HeadMotion, Waveform
+from emohead.motion.vector import to_motion
+from emohead.types import AUTrack
 
 Progress = Callable[[float, str], None]
 GAINS = (0.3, 0.45, 0.6, 0.8, 1.0, 1.3)
 """Strengths at which labels are asked for."""
 _FPS = 25.0
+_CLEAR, _CLEAR_FRAMES = 0.4, 50
+"""Strength from which a performance shows an emotion clearly, and for how many frames at 25 per second it must."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,8 @@ class Fold:
 
     speaker: str
     space: EmotionSpace
-    sets: Mapping[Modality, Set]
+    sets: Mapping[str, Set]
+    """By modality; further kinds of texts as `text, known words` and so on."""
 
 
 def folds(
@@ -81,11 +87,12 @@ def folds(
     held = faces.number % HOLD_OUT_EVERY == HOLD_OUT_EVERY - 1
     training, unseen = _chosen(faces, ~held), _chosen(faces, held)
     speakers, made = sorted(set(tones.speaker)), []
+    lessons = lessons_of(training, config=config, without=withheld)
     for index, speaker in enumerate(speakers):
         if progress:
             progress(index / len(speakers), f"training without {speaker}")
         folder = work / f"without_{speaker.replace('/', '_')}"
-        space = train_binding(training, tones, folder, config=config, without_speaker=speaker, without=withheld)
+        space = train_binding(lessons, tones, folder, config=config, without_speaker=speaker)
         made.append(Fold(speaker, space, _sets(space, unseen, tones, speaker, withheld)))
     return made
 
@@ -103,7 +110,7 @@ def named(found: Sequence[tuple[EmotionSpace, Set]], among: Sequence[str]) -> Sc
     return Score(sum(flat) / max(len(flat), 1), sum(recalls) / max(len(recalls), 1), len(flat), len(among))
 
 
-def retrieved(found: Sequence[Fold], query: Modality, target: Modality) -> Score:
+def retrieved(found: Sequence[Fold], query: str, target: str) -> Score:
     """How often the nearest item of another modality shows the query's emotion, of the emotions that both have."""
     right: dict[str, list[bool]] = {}
     for fold in found:
@@ -146,38 +153,47 @@ def prompts(found: Sequence[Fold], n_frames: int, *, seed: int = 0) -> dict[str,
     made: dict[str, list[Prompt]] = {name: [] for name in ("motion", "text", "voice", "label", "the label itself", "nothing")}
     for fold in found:
         for emotion in EMOTIONS:
-            for modality, items in fold.sets.items():
+            for modality in MODALITIES:
+                items = fold.sets[modality]
                 rows = [row for row, name in enumerate(items.emotion) if name == emotion]
                 if rows:
                     row = rng.choice(rows)
                     reference = reference_of(items.vectors[row], float(items.strength[row]), modality, fold.space)
                     made[modality].append((emotion, ReferenceController(reference, seed=seed)(n_frames, _FPS)))
-            made["the label itself"].append((emotion, LabelController(emotion, seed=seed)(n_frames, _FPS)))
-            made["nothing"].append((emotion, None))
+            if fold is found[0]:  # these do not go through the space
+                made["the label itself"].append((emotion, LabelController(emotion, seed=seed)(n_frames, _FPS)))
+                made["nothing"].append((emotion, None))
     return made
 
 
-def truths(judges: MotionJudges, motions: Sequence[tuple[str, HeadMotion]]) -> dict[str, Float[Tensor, "n E"]]:
-    """The judge's embeddings of performances of known emotion."""
-    found: dict[str, list[Tensor]] = {}
-    for emotion, motion in motions:
-        found.setdefault(emotion, []).append(judges.emotion(motion))
-    return {emotion: torch.stack(rows) for emotion, rows in found.items()}
+def truths(corpus: MotionCorpus, judges: MotionJudges, *, per_emotion: int = 6) -> dict[str, Float[Tensor, "n E"]]:
+    """The judge's embeddings of performances that trained nothing here, where they show an emotion clearly."""
+    found: dict[str, list[Tensor]] = {name: [] for name in EMOTIONS}
+    for clip in range(HOLD_OUT_EVERY - 1, corpus.n_clips, HOLD_OUT_EVERY):
+        meant = np.asarray(corpus.emotion[clip], np.float32)
+        name = EMOTIONS[int(meant.mean(0).argmax())]
+        shown = np.flatnonzero(meant[:, EMOTIONS.index(name)] > _CLEAR)
+        if len(shown) < _CLEAR_FRAMES or len(found[name]) == per_emotion:
+            continue
+        step = round(MOTION_RATE / PROMPT_RATE)
+        vectors = corpus.motion[clip, step * shown[0] : step * (shown[-1] + 1)].astype(np.float32)
+        found[name].append(judges.emotion(to_motion(torch.from_numpy(vectors), MOTION_RATE)))
+    return {name: torch.stack(rows) for name, rows in found.items() if rows}
 
 
 def likeness(
     asked: Sequence[Prompt],
     generator: MotionGenerator,
-    voices: Sequence[tuple[Waveform, Speech]],
+    voices: Sequence[Voice],
     judges: MotionJudges,
     true: Mapping[str, Tensor],
 ) -> Likeness:
     """Emo-sim of what a generator makes of prompts, in voices taken in turn."""
     own, others, known = [], [], []
     for index, (emotion, prompt) in enumerate(asked):
-        audio, speech = voices[index % len(voices)]
-        n_frames = round(audio.duration * _FPS)
-        motion = generator(audio, speech, prompt=None if prompt is None else _fitted(prompt, n_frames), fps=_FPS, seed=index)
+        voice = voices[index % len(voices)]
+        n_frames = max(1, round(voice.audio.duration * _FPS))
+        motion = generator(voice.audio, voice.speech, prompt=None if prompt is None else _fitted(prompt, n_frames), fps=_FPS, seed=index)
         seen = judges.emotion(motion)
         alike = {name: float((rows @ seen).mean()) for name, rows in true.items()}
         own.append(alike[emotion])
@@ -186,42 +202,56 @@ def likeness(
     return Likeness(float(np.mean(own)), float(np.mean(others)), sum(known) / len(known), len(known))
 
 
-def asked_of(
-    generator: MotionGenerator, voices: Sequence[tuple[Waveform, Speech]], *, per_emotion: int = 8, seed: int = 0
-) -> list[tuple[str, HeadMotion]]:
-    """What a generator makes of the labels of the seven emotions, at strengths from .5 to 1.1, in voices taken in turn."""
+def asked_of(generator: MotionGenerator, voices: Sequence[Voice], *, per_emotion: int = 6, seed: int = 0) -> list[tuple[str, AUTrack]]:
+    """The faces that a generator makes of the labels of the seven emotions, at strengths from .5 to 1.1, in voices taken in turn."""
     rng, made = random.Random(seed), []
     for index in range(per_emotion * len(EMOTIONS)):
-        emotion, (audio, speech) = EMOTIONS[index % len(EMOTIONS)], voices[index % len(voices)]
-        prompt = LabelController(emotion, rng.uniform(0.5, 1.1), index)(round(audio.duration * _FPS), _FPS)
-        made.append((emotion, generator(audio, speech, prompt=prompt, fps=_FPS, seed=seed + index)))
+        emotion, voice = EMOTIONS[index % len(EMOTIONS)], voices[index // len(EMOTIONS) % len(voices)]
+        prompt = LabelController(emotion, rng.uniform(0.5, 1.1), index)(max(1, round(voice.audio.duration * _FPS)), _FPS)
+        made.append((emotion, face_of_motion(generator(voice.audio, voice.speech, prompt=prompt, fps=_FPS, seed=seed + index))))
     return made
 
 
-def embedded(space: EmotionSpace, motions: Sequence[tuple[str, HeadMotion]]) -> Set:
-    """Motions of known emotion as a space sees them."""
+def embedded(space: EmotionSpace, motions: Sequence[tuple[str, AUTrack]]) -> Set:
+    """Faces of known emotion as a space sees them."""
     made = space.motion([motion for _, motion in motions])
     return Set(made.vectors, made.strength, tuple(emotion for emotion, _ in motions))
 
 
-def _sets(space: EmotionSpace, unseen: Faces, tones: Tones, speaker: str, withheld: HeldOut) -> dict[Modality, Set]:
+def _sets(space: EmotionSpace, unseen: Faces, tones: Tones, speaker: str, withheld: HeldOut) -> dict[str, Set]:
     """What the space has never met; labels at strengths of their own."""
     items = motion_items(unseen, np.random.default_rng(1), per_clip=3, overlaid=0)
     motion = space.embed("motion", items.values)
     rows = [row for row, one in enumerate(tones.speaker) if one == speaker]
     voice = space.embed("voice", tones.values[rows, 0])
-    frames, rng = read_table("frames")["frames"], random.Random(0)
-    phrases = [phrase for phrase in withheld.phrases if phrase.concept in CLASSES]
-    text = space.text([rng.choice(frames[phrase.kind]).format(phrase.text) for phrase in phrases])
     asked = [(name, gain) for name in CLASSES for gain in GAINS]
     label = space.label([f"{name}:{gain}" for name, gain in asked])
     names = _names(items.state)
     return {
         "motion": Set(motion.vectors, motion.strength, names),
         "voice": Set(voice.vectors, torch.ones(len(rows)), tuple(tones.emotion[row] for row in rows)),
-        "text": Set(text.vectors, text.strength, tuple(phrase.concept for phrase in phrases)),
         "label": Set(label.vectors, label.strength, tuple(name for name, _ in asked)),
+        **_text_sets(space, withheld),
     }
+
+
+def _text_sets(space: EmotionSpace, withheld: HeldOut) -> dict[str, Set]:
+    """Sentences with the phrases of S2, all and by kind, and with known phrases in the frames of S3, which training lacks."""
+    table, rng = read_table("frames"), random.Random(0)
+    known = tuple(phrase for phrase in (*lexicon_phrases(), *situation_phrases()) if phrase.concept in CLASSES)
+    phrases = [phrase for phrase in withheld.phrases if phrase.concept in CLASSES]
+    told = tuple(phrase for phrase in known if not withheld.occurs_in(phrase.text))
+    kinds = {
+        "text": phrases,
+        "text, words with kin": [phrase for phrase in phrases if phrase.kind == "state" and has_kin(phrase, told)],
+        "text, words without kin": [phrase for phrase in phrases if phrase.kind == "state" and not has_kin(phrase, told)],
+        "text, situations": [phrase for phrase in phrases if phrase.kind != "state"],
+    }
+    texts = {name: [rng.choice(table["frames"][one.kind]).format(one.text) for one in listed] for name, listed in kinds.items()}
+    kinds["text, known words"] = [phrase for phrase in told if phrase.kind in table["held_out"]]
+    texts["text, known words"] = [rng.choice(table["held_out"][one.kind]).format(one.text) for one in kinds["text, known words"]]
+    made = {name: space.text(listed) for name, listed in texts.items()}
+    return {name: Set(one.vectors, one.strength, tuple(phrase.concept for phrase in kinds[name])) for name, one in made.items()}
 
 
 def _names(state: Int[Tensor, " n"]) -> tuple[str, ...]:

@@ -63,15 +63,21 @@ class BindingNet(nn.Module):
         sizes: dict[Modality, int] = {
             "motion": config.n_motion, "voice": config.n_voice, "text": config.n_text, "label": config.n_label,
         }  # fmt: skip
-        self.adapters = nn.ModuleDict({name: _Adapter(size, config) for name, size in sizes.items()})
+        self.adapters = nn.ModuleDict({name: Adapter(size, config) for name, size in sizes.items()})
         self.weigh = nn.Sequential(nn.Linear(config.n_text, 32), nn.Tanh(), nn.Linear(32, 1))
         self.classes = nn.Linear(config.space, len(CLASSES), bias=False)
         self.sharpness = nn.Parameter(torch.tensor(2.0))
         """Natural logarithm of the factor on cosines."""
 
+    def adapter(self, modality: Modality) -> "Adapter":
+        """The adapter of a modality."""
+        found = self.adapters[modality]
+        assert isinstance(found, Adapter)
+        return found
+
     def embed(self, modality: Modality, values: Float[Tensor, "B I"]) -> Embedded:
         """Embeddings of faces, voices or labels given as statistics, or of texts given as `pooled` rows."""
-        return self.adapters[modality](values)
+        return self.adapter(modality)(values)
 
     def pooled(self, rows: Float[Tensor, "B L I"], there: Float[Tensor, "B L"]) -> Float[Tensor, "B I"]:
         """Rows of words as one row per text, weighed by a learned attention."""
@@ -83,7 +89,7 @@ class BindingNet(nn.Module):
         return self.sharpness.exp() * vectors @ functional.normalize(self.classes.weight, dim=1).T
 
 
-class _Adapter(nn.Module):
+class Adapter(nn.Module):
     """Three layers on inputs brought to one size."""
 
     mean: Tensor

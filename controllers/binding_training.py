@@ -18,7 +18,6 @@ from controllers.binding_net import CLASSES, MODALITIES, BindingConfig, BindingN
 from controllers.binding_voice import N_TONE
 from controllers.front_ends import FrontEndName, TextFeatures, load_front_end
 from controllers.phrases import HeldOut
-from emohead.errors import InputError
 from emohead.motion.training import Report, TrainingConfig, train, write_settings
 
 _N_TEXTS = 8192
@@ -45,7 +44,7 @@ class BindingTrainingConfig:
     blur: float = 0.3
     """Noise on voices, in spreads: few speakers are heard."""
     training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(steps=900, learning_rate=3e-3, warmup=60, average=0.99, weight_decay=0.05, every=300)
+        default_factory=lambda: TrainingConfig(steps=600, learning_rate=3e-3, warmup=60, average=0.99, weight_decay=0.05, every=300)
     )
     """The loop's."""
 
@@ -64,15 +63,27 @@ class Batch:
     """How strongly; not a number where nobody knows."""
 
 
+@dataclass(frozen=True)
+class Lessons:
+    """What every training on the same performances and phrases shares."""
+
+    motion: Items
+    label: Items
+    text: TextFeatures
+    """Sentences as their front end reads them."""
+    text_state: Int[Tensor, " n"]
+    """Which state each means."""
+    text_strength: Float[Tensor, " n"]
+    """How strongly, where the lexicon knows it."""
+
+
 class BindingBatches:
     """Draws batches; the same number, the same batch."""
 
-    def __init__(
-        self, items: Mapping[Modality, Items], text: tuple[TextFeatures, Int[Tensor, " n"], Tensor], config: BindingTrainingConfig
-    ):
-        self._items, self._text, self._config = items, text, config
-        self._names = [name for name in MODALITIES if name in items or name == "text"]
-        self._states = {name: items[name].state if name != "text" else text[1] for name in self._names}
+    def __init__(self, items: Mapping[Modality, Items], lessons: Lessons, config: BindingTrainingConfig):
+        self._items, self._lessons, self._config = items, lessons, config
+        self._names: list[Modality] = [name for name in MODALITIES if name in items or name == "text"]
+        self._states = {name: items[name].state if name != "text" else lessons.text_state for name in self._names}
         self._rows = {name: _by_state(state) for name, state in self._states.items()}
 
     @property
@@ -86,15 +97,15 @@ class BindingBatches:
         values: dict[Modality, Tensor] = {}
         states, strengths, there = [], [], torch.zeros(0)
         for name in self._names:
-            rows = torch.tensor([int(rng.choice(self._rows[name][state])) for state in self._drawn(name, rng)])
+            pools = [self._rows[name][state] for state in self._drawn(name, rng)]
+            rows = torch.tensor([int(pool[int(share * len(pool))]) for pool, share in zip(pools, rng.random(len(pools)), strict=True)])
             states.append(self._states[name][rows])
             if name == "text":
-                features, _, strength = self._text
-                there = features.there[rows]
-                length = int(there.sum(1).max())
-                weakened = load_front_end(self._config.front_end).weakened(features.values[rows, :length])
-                values[name], there = weakened, there[:, :length]
-                strengths.append(strength[rows])
+                text = self._lessons.text
+                there = text.there[rows]
+                there = there[:, : int(there.sum(1).max())]
+                values[name] = load_front_end(self._config.front_end).weakened(text.values[rows, : there.shape[1]])
+                strengths.append(self._lessons.text_strength[rows])
             else:
                 values[name] = self._items[name].values[rows]
                 strengths.append(self._items[name].strength[rows])
@@ -133,46 +144,53 @@ class BindingLoss(nn.Module):
         return terms["contrast"] + self.naming * terms["naming"] + self.strength * terms["strength"], terms
 
 
+def lessons_of(faces: Faces, *, config: BindingTrainingConfig | None = None, without: HeldOut | None = None) -> Lessons:
+    """Windows of faces, labels and sentences to learn from.
+
+    Args:
+        faces: performances.
+        config: settings.
+        without: phrases that must not be seen.
+    """
+    config = config or BindingTrainingConfig()
+    seed = config.training.seed
+    rng = np.random.default_rng(seed)
+    drawn = texts(random.Random(seed), _N_TEXTS, without=without)
+    state = torch.tensor([state_names().index(phrase.concept) for _, phrase in drawn])
+    strength = [phrase.gain if phrase.kind == "state" and phrase.concept != "neutral" else float("nan") for _, phrase in drawn]
+    features = load_front_end(config.front_end)([text for text, _ in drawn])
+    return Lessons(motion_items(faces, rng), label_items(rng), features, state, torch.tensor(strength))
+
+
 def train_binding(
-    faces: Faces | None,
+    lessons: Lessons,
     tones: Tones | None,
     work: Path,
     *,
     config: BindingTrainingConfig | None = None,
     without_speaker: str | None = None,
-    without: HeldOut | None = None,
     report: Report | None = None,
 ) -> EmotionSpace:
     """Train the space, or go on with a run in `work`; returns it with averaged weights.
 
     Args:
-        faces: performances to learn faces from.
+        lessons: faces, labels and sentences (`lessons_of` with the same configuration).
         tones: acted voices; None leaves voices out.
         work: folder of checkpoints, log and settings.
         config: settings.
         without_speaker: a speaker who must not be heard.
-        without: phrases that must not be seen.
         report: told now and then.
-
-    Raises:
-        InputError: no faces.
     """
     config = config or BindingTrainingConfig()
-    if faces is None or not len(faces.shown):
-        raise InputError("the emotion space needs performances to learn faces from; give --performances")
-    seed = config.training.seed
-    rng = np.random.default_rng(seed)
-    items: dict[Modality, Items] = {"motion": motion_items(faces, rng), "label": label_items(rng)}
+    items: dict[Modality, Items] = {"motion": lessons.motion, "label": lessons.label}
     if tones is not None:
         items["voice"] = voice_items(tones, without=without_speaker)
-    front_end = load_front_end(config.front_end)
-    text = _text_items(config, random.Random(seed), without)
-    torch.manual_seed(seed)
-    net = BindingConfig(N_FACE, N_TONE, front_end.width, N_EXPRESSION, width=config.width).build()
+    torch.manual_seed(config.training.seed)
+    net = BindingConfig(N_FACE, N_TONE, lessons.text.values.shape[2], N_EXPRESSION, width=config.width).build()
     for name, found in items.items():
-        net.adapters[name].fit_scale(found.values, least=_LEAST_SPREAD[name])
+        net.adapter(name).fit_scale(found.values, least=_LEAST_SPREAD[name])
     write_settings(work, config)
-    batches = BindingBatches(items, text, config)
+    batches = BindingBatches(items, lessons, config)
 
     def step_loss(model: nn.Module, loss: nn.Module, number: int) -> tuple[Tensor, dict[str, Tensor]]:
         batch = batches.batch(number)
@@ -189,20 +207,9 @@ def _embedded(net: BindingNet, batches: BindingBatches, batch: Batch, blur: floa
         if name == "text":
             values = net.pooled(values, batch.there)
         elif name == "voice":
-            values = values + blur * net.adapters[name].spread * torch.randn_like(values)
+            values = values + blur * net.adapter(name).spread * torch.randn_like(values)
         made.append(net.embed(name, values))
     return made
-
-
-def _text_items(config: BindingTrainingConfig, rng: random.Random, without: HeldOut | None) -> tuple[TextFeatures, Tensor, Tensor]:
-    """Sentences as their front end reads them, their states, and their strength where the lexicon knows it."""
-    drawn = texts(rng, _N_TEXTS, without=without)
-    features = load_front_end(config.front_end)([text for text, _ in drawn])
-    state = torch.tensor([state_names().index(phrase.concept) for _, phrase in drawn])
-    strength = torch.tensor(
-        [phrase.gain if phrase.kind == "state" and phrase.concept != "neutral" else float("nan") for _, phrase in drawn]
-    )
-    return features, state, strength
 
 
 def _by_state(state: Int[Tensor, " n"]) -> dict[int, np.ndarray]:

@@ -4,18 +4,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from controllers.base import Controller
 from controllers.blend import blend
 from controllers.doubts import understood
 from controllers.keyframes import KeyframeController
 from controllers.labels import LabelController
 from controllers.plan import TextPlan, plan_to_track
-from controllers.reference import ReferenceController
 from controllers.sliders import SliderController
 from controllers.text_to_au import MAX_GAIN
 from controllers.understanding import DEFAULT_READING, Reading
-from controllers.voice import VoiceController
 from emohead.errors import InputError
-from emohead.types import AUTrack, Waveform
+from emohead.types import AUTrack
 
 
 @dataclass(frozen=True)
@@ -41,12 +40,11 @@ def control(
     strict: bool = False,
     reading: Reading = DEFAULT_READING,
     seed: int = 0,
-    voice: tuple[Waveform, float] | None = None,
+    guessed: Sequence[Controller] = (),
     keyframes: KeyframeController | None = None,
     tags: TextPlan | None = None,
-    reference: ReferenceController | None = None,
 ) -> ControlResult:
-    """One track from a voice, a reference, a label, a sentence, tags, keyframes and slider values; each of these wins over those before it.
+    """One track from guesses, a label, a sentence, tags, keyframes and slider values; each of these wins over those before it.
 
     Args:
         n_frames: length of the track.
@@ -58,9 +56,8 @@ def control(
         strict: unknown words in the sentence are an error.
         reading: what guesses the meaning of words that no table lists.
         seed: seed of the small variations of moods.
-        voice: a recording and how much of the expression that it suggests is wanted, 0..1; None reads nothing from it.
+        guessed: what was read from voices and faces (`voice.VoiceController`, `reference.ReferenceController`); later ones win.
         tags: the plan of a script's tags (`tags.script_to_plan`), made with the same intensity.
-        reference: what a clip or another voice expresses, and what is to be said about it; made with the same intensity.
         keyframes: curves (`keyframe_files.read_keyframes`); not scaled by `intensity`.
 
     Raises:
@@ -69,17 +66,11 @@ def control(
     if not (math.isfinite(intensity) and 0.0 <= intensity <= MAX_GAIN):
         raise InputError(f"intensity must be between 0 and {MAX_GAIN}, got {intensity}")
     plan = understood(sentence or "", duration=n_frames / fps, intensity=intensity, strict=strict, reading=reading)
-    tracks = [AUTrack.neutral(n_frames, fps)]
-    if voice is not None:
-        tracks.append(VoiceController(*voice)(n_frames, fps))
-    notes = []
-    if reference is not None:
-        tracks.append(reference(n_frames, fps))
-        notes.append(reference.notice)
+    tracks = [AUTrack.neutral(n_frames, fps), *(controller(n_frames, fps) for controller in guessed)]
     if label is not None:
         tracks.append(LabelController(label, intensity, seed)(n_frames, fps))
     tracks.append(plan_to_track(plan, n_frames, fps, seed=seed))
-    warnings = [*notes, *plan.warnings]
+    warnings = list(plan.warnings)
     if tags is not None:
         tracks.append(plan_to_track(tags, n_frames, fps, seed=seed))
         warnings += tags.warnings

@@ -17,6 +17,7 @@ from controllers.binding import EmotionSpace, load_space
 from controllers.binding_face import face_of_motion
 from controllers.binding_net import CLASSES, Embedded, Modality
 from controllers.coordinates import TRACE
+from controllers.envelopes import ONSET, minimum_jerk
 from controllers.expression import scaled
 from controllers.plan import Event, TextPlan, plan_to_track
 from controllers.states import states
@@ -32,6 +33,8 @@ WINDOW, HOP = 3.0, 0.5
 MAX_GAIN = 1.3
 _ASKED = 0.1
 """Intensity from which a channel is asked for in full."""
+_SURE, _UNSURE = 27.0, 6.0
+"""Factor on cosines that makes shares of states: faces take the nearest few, of which a voice is not that sure."""
 _STEADY = 0.4
 """Seconds over which a course is smoothed."""
 
@@ -76,11 +79,14 @@ class ReferenceController:
         if not self.course:
             return plan_to_track(self.plan(n_frames / fps), n_frames, fps, seed=self.seed)
         track = AUTrack.neutral(n_frames, fps)
+        if n_frames == 0:
+            return track
         rows = expressions(self.reference, self.intensity)
         # Windows become keys; before the first and after the last one the expression stays.
         wanted = (frame_times(n_frames, fps) / (n_frames / fps)).numpy()
         joined = np.stack([np.interp(wanted, self.reference.times.numpy(), column) for column in rows.T.numpy()], 1)
-        track.intensity[:] = smooth(torch.from_numpy(joined).float(), fps, _STEADY).clamp(0.0, 1.0)
+        begun = minimum_jerk(torch.arange(n_frames) / fps / ONSET)[:, None]
+        track.intensity[:] = begun * smooth(torch.from_numpy(joined).float(), fps, _STEADY).clamp(0.0, 1.0)
         track.weight[:] = (track.intensity / _ASKED).clamp(max=1.0)
         return track
 
@@ -169,7 +175,8 @@ def _reference(middles: list[float], shares: Float[Tensor, "W K"], strength: Flo
 def _shares(vectors: Float[Tensor, "W D"], space: EmotionSpace, modality: Modality) -> Float[Tensor, "W K"]:
     """How alike vectors are to the labels of the states, as shares of all; voices know the classes alone."""
     among = CLASSES if modality == "voice" else tuple(states())
-    near = functional.softmax(space.net.sharpness.detach().exp() * vectors @ space.label(list(among)).vectors.T, dim=1)
+    sharpness = _UNSURE if modality == "voice" else _SURE
+    near = functional.softmax(sharpness * vectors @ space.label(list(among)).vectors.T, dim=1)
     shares = torch.zeros(len(near), len(states()))
     shares[:, [list(states()).index(name) for name in among]] = near
     return shares

@@ -19,6 +19,7 @@ from emohead.commands.describe_au import Au
 from emohead.commands.doctor import Doctor
 from emohead.commands.edit import EditMotion
 from emohead.commands.evaluate import EvaluateRecon
+from emohead.commands.evaluate_binding import EvaluateBinding
 from emohead.commands.evaluate_motion import EvaluateMotion
 from emohead.commands.evaluate_text import EvaluateText
 from emohead.commands.inspect import Inspect
@@ -69,6 +70,7 @@ Evaluate = (
     Annotated[EvaluateRecon, tyro.conf.subcommand("recon")]
     | Annotated[EvaluateMotion, tyro.conf.subcommand("motion")]
     | Annotated[EvaluateText, tyro.conf.subcommand("text")]
+    | Annotated[EvaluateBinding, tyro.conf.subcommand("binding")]
 )
 Train = (
     Annotated[TrainMotion, tyro.conf.subcommand("motion")]

@@ -28,6 +28,7 @@ from emohead.types import AUTrack, HeadMotion, PhoneSegment, Waveform
 if TYPE_CHECKING:
     from controllers.plan import TextPlan
     from controllers.reference import ReferenceController
+    from controllers.voice import VoiceController
     from controllers.understanding import Reading
 
 SILENCE_PEAK = 1e-3
@@ -276,14 +277,14 @@ def plan(audio: str | Path | Waveform, request: Request | None = None, *, progre
         strict=request.strict,
         reading=reading,
         seed=request.seed,
-        voice=(voice, request.from_voice) if request.from_voice else None,
+        guessed=[*_heard(request, voice), *([reference] if reference else [])],
         keyframes=keyframes,
         tags=tagged.plan,
-        reference=reference,
     )
+    notices = [reference.notice] if reference else []
     silent = ["the recording is silent: the mouth stays closed"] if float(voice.samples.abs().max()) < SILENCE_PEAK else []
     sound = audio if isinstance(audio, Waveform) else Path(audio)
-    return Plan(voice, sound, tagged.transcript, controlled.track, request, (*tagged.warnings, *controlled.warnings, *silent))
+    return Plan(voice, sound, tagged.transcript, controlled.track, request, (*notices, *tagged.warnings, *controlled.warnings, *silent))
 
 
 def animate(planned: Plan) -> HeadMotion:
@@ -327,6 +328,14 @@ def read_transcript(transcript: str | Path | Sequence[PhoneSegment] | None) -> s
         return read_textgrid(path)
     remedy = "give a .txt file with the spoken words or a .TextGrid file with timed phones"
     return read_text_file(path, what="transcript", limit=MAX_TRANSCRIPT_BYTES, remedy=remedy, contents="the words of this recording")
+
+
+def _heard(request: Request, voice: Waveform) -> "list[VoiceController]":
+    if not request.from_voice:
+        return []
+    from controllers.voice import VoiceController
+
+    return [VoiceController(voice, request.from_voice)]
 
 
 def _reference(request: Request, progress: Progress | None) -> "ReferenceController | None":

@@ -33,7 +33,7 @@ class TrainBinding(Command):
     """What --emotional holds: emodb, mead or ravdess."""
     front_end: Literal["small", "minilm"] = "small"
     """What reads the text: the word vectors that ship, or MiniLM (extra `text`)."""
-    steps: int = 900
+    steps: int = 600
     """Training steps."""
     batch: int = 96
     """Items of each modality per step and process."""
@@ -62,7 +62,7 @@ class TrainBinding(Command):
             tell(0.0, "loading")
             from controllers.binding import save_space
             from controllers.binding_data import faces_of, tones_of
-            from controllers.binding_training import train_binding
+            from controllers.binding_training import lessons_of, train_binding
             from controllers.front_ends import load_front_end
             from emohead.data.motion_corpus import load_motion_corpus
             from emohead.motion.training import log_lines
@@ -84,7 +84,8 @@ class TrainBinding(Command):
                 tell(0.7 + 0.3 * step / self.steps, f"training, step {step} of {self.steps}, loss {means['loss']:.3f}")
                 write_curves(self.work / "curves.png", log_lines(run))
 
-            space = train_binding(faces, tones, run, config=config, report=report)
+            tell(0.7, "preparing")
+            space = train_binding(lessons_of(faces, config=config), tones, run, config=config, report=report)
             with whole_file(self.out) as partial:
                 save_space(space, partial)
         heard = f"{len(voices)} acted voices" if voices else "no voices"

@@ -25,7 +25,7 @@ def test_a_voice_asks_only_for_what_carries_emotion():
 
 
 def test_what_is_asked_for_wins_over_the_voice():
-    asked = control(25, 25.0, sliders=("AU4=0.9",), voice=(voice(1.0), 1.0)).track
+    asked = control(25, 25.0, sliders=("AU4=0.9",), guessed=(VoiceController(voice(1.0)),)).track
     heard = VoiceController(voice(1.0))(25, 25.0)
     assert torch.allclose(asked.intensity[:, AU_INDEX["AU4L"]], torch.tensor(0.9))
     assert torch.allclose(asked.intensity[:, AU_INDEX["AU1L"]], heard.intensity[:, AU_INDEX["AU1L"]])
