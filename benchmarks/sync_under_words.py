@@ -4,8 +4,9 @@
 
 Recordings and measures are those of `emohead evaluate motion` (docs/motion-metrics.md): held-out human speech for closures (p b m: recall
 and precision; f v: recall), from the voice alone and with the phones told, and GRID's filmed talkers for the correlation r of the mouth's
-opening. `own r` is the correlation of the opening with that of the same generator and seed with nothing asked for. Sentences go through
-`controllers.control`; emotions are at full intensity in every frame. Below: the means over sentences and over emotions, and their change.
+opening. `own r` is the correlation in speech of the opening with that of the same generator and seed with nothing asked for. Sentences go
+through `controllers.control`; emotions are at full intensity in every frame. Below: the means over sentences and over emotions, and their
+change.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from emohead.commands.evaluate_motion import emotions_at_full, face_landmarks
 from emohead.data.measuring_speech import FILM_FPS, FilmedClip, Utterance, grid_clips, human_utterances
 from emohead.head.generic import GenericHead, load_generic
 from emohead.head.measure import lip_gap
-from emohead.metrics.lip import ClosureScore, closure_score, labiodental_score, lag_correlation, lower_lip_to_teeth
+from emohead.metrics.lip import ClosureScore, closure_score, labiodental_score, lag_correlation, lower_lip_to_teeth, speech_mask
 from emohead.metrics.speech_scores import Prompt, film_opening, filmed_mask, fitted
 from emohead.metrics.vertices import face_vertices
 from emohead.motion.baselines import Voice
@@ -48,7 +49,7 @@ SENTENCES = (
 class Recordings:
     """What is spoken."""
 
-    utterances: Sequence[Utterance]
+    utterances: list[Utterance]
     heard: Sequence[Voice]
     told: Sequence[Voice]
     films: Sequence[FilmedClip]
@@ -85,10 +86,12 @@ def main() -> None:
     print("|---|" + "--:|" * len(plain))
     _print("nothing", plain)
     kinds: dict[str, dict[str, Prompt]] = {"sentences": {text: _asking(text) for text in SENTENCES}, "emotions": emotions_at_full()}
-    found = {kind: {name: measure(generator, head, spoken, ask, still) for name, ask in asks.items()} for kind, asks in kinds.items()}
-    for kind, rows in found.items():
-        for name, row in rows.items():
-            _print(name, row)
+    found: dict[str, dict[str, Row]] = {}
+    for kind, asks in kinds.items():
+        rows = found[kind] = {}
+        for name, ask in asks.items():
+            rows[name] = measure(generator, head, spoken, ask, still)
+            _print(name, rows[name])
         means = {figure: mean(row[figure] for row in rows.values()) for figure in plain}
         _print(f"**mean of {len(rows)} {kind}**", means)
         changes = {figure: 100 * (means[figure] / value - 1) for figure, value in plain.items()}
@@ -118,7 +121,9 @@ def measure(generator: MotionGenerator, head: GenericHead, spoken: Recordings, a
     gaps += films
     if not still:
         still += gaps
-    row["own r"] = mean(float(torch.corrcoef(torch.stack([gap, own]))[0, 1]) for gap, own in zip(gaps, still, strict=True))
+    talking = [speech_mask(item.labels, gap.shape[0], FILM_FPS) for item, gap in zip(spoken.utterances * 2, gaps, strict=False)]
+    talking += [fitted(mask, gap) for mask, gap in zip(spoken.masks, films, strict=True)]
+    row["own r"] = mean(lag_correlation(gap, own, mask, shift=0) for gap, own, mask in zip(gaps, still, talking, strict=True))
     return row
 
 

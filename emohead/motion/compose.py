@@ -21,7 +21,7 @@ FULL_ROUNDING = 0.5
 _MOUTH_SHARE: dict[str, tuple[float, float]] = {
     "mouthSmile": (0.2, 0.0), "mouthFrown": (0.2, 0.0), "mouthDimple": (0.3, 0.0), "mouthLeft": (0.3, 0.0), "mouthRight": (0.3, 0.0),
     "jawLeft": (0.5, 0.0), "jawRight": (0.5, 0.0), "jawForward": (0.5, 0.0),
-    "jawOpen": (1.0, 0.55), "mouthLowerDown": (1.0, 0.3), "mouthUpperUp": (1.0, 0.2),
+    "jawOpen": (1.0, 0.8), "mouthLowerDown": (1.0, 0.3), "mouthUpperUp": (1.0, 0.2),
     "mouthPress": (1.0, 0.85), "mouthRollLower": (1.0, 0.85), "mouthRollUpper": (1.0, 0.85), "mouthShrugLower": (1.0, 0.7),
     "mouthShrugUpper": (1.0, 0.4), "mouthStretch": (1.0, 0.0), "mouthPucker": (1.0, 0.3), "mouthFunnel": (1.0, 0.3),
     "mouthClose": (1.0, 1.0), "cheekPuff": (1.0, 0.6), "tongueOut": (1.0, 0.6),
@@ -43,7 +43,7 @@ def speech_to_rig(shapes: Float[Tensor, "T M"], mood: Mood, *, gain: float, roun
 def compose(
     speech: Float[Tensor, "T R"], expression: Float[Tensor, "T R"], constraints: Constraints, activity: Float[Tensor, " T"]
 ) -> Float[Tensor, "T R"]:
-    """Speech and expression together, before the constraints are enforced.
+    """Speech and expression together, before the constraints are enforced; `activity` (0..1) is how far speech has the mouth.
 
     A channel that both use takes `s + e (1 - s)`: each alone is met exactly, and together they saturate instead of clipping.
     """

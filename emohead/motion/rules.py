@@ -37,6 +37,8 @@ from emohead.types import AUTrack, HeadMotion, PhonePosteriors, PhoneSegment, Wa
 
 LONGEST_CLIP = 4 * 3600.0
 """Seconds accepted."""
+ENGAGED_REACH, ENGAGED_FADE = 0.3, 0.12
+"""Seconds before and after a sound for which speech keeps the mouth from expressions, and in which it lets go."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +182,8 @@ class RuleEngine:
         times = frame_times(n_frames, fps)
         spoken = sample(smooth(rig, INNER_FPS, self.config.muscle), INNER_FPS, times + self.config.lead)
         talking = sample(smooth(prosody.activity[:, None], INNER_FPS, 0.08), INNER_FPS, times)[:, 0]
-        return closures.hold(compose(spoken, au_to_rig(units), constraints, talking), constraints, talking)
+        engaged = sample(_engaged(prosody.activity)[:, None], INNER_FPS, times)[:, 0]
+        return closures.hold(compose(spoken, au_to_rig(units), constraints, engaged), constraints, talking)
 
     def _constraints(self, speech: PhonePosteriors | Sequence[PhoneSegment], n_frames: int, fps: float) -> closures.Constraints:
         if isinstance(speech, PhonePosteriors):
@@ -227,6 +230,14 @@ def _articulate(speech: PhonePosteriors | Sequence[PhoneSegment], n_inner: int, 
     if not isinstance(speech, PhonePosteriors):
         return articulate_segments(speech, n_inner, targets)
     return sample(articulate_posteriors(speech, targets), speech.fps, frame_times(n_inner, INNER_FPS))
+
+
+def _engaged(activity: Float[Tensor, " T"]) -> Float[Tensor, " T"]:
+    """How far speech has the mouth, 0..1: it keeps it between words, where a dropped jaw would otherwise burst through."""
+    reach = round(ENGAGED_REACH * INNER_FPS)
+    sure = ((activity - 0.2) / 0.6).clamp(0.0, 1.0)
+    held = torch.nn.functional.max_pool1d(sure[None, None], 2 * reach + 1, stride=1, padding=reach)[0, 0]
+    return smooth(held[:, None], INNER_FPS, ENGAGED_FADE)[:, 0].clamp(0.0, 1.0)
 
 
 def _mood(prompt: AUTrack | None, n_inner: int) -> Mood:

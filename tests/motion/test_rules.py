@@ -57,6 +57,16 @@ def test_length_and_range(voice, fps: float):
         assert torch.isfinite(getattr(motion, name)).all()
 
 
+def test_a_dropped_jaw_does_not_burst_through_between_words():
+    """It did: in every gap of a sentence the jaw of a surprised face fell open, against the rhythm of the speech."""
+    audio, _ = silence(5.0)
+    words = [PhoneSegment("ih", 2.0, 2.4), PhoneSegment("ih", 2.8, 3.2)]
+    asked, plain = (ENGINE(audio, words, prompt=prompt) for prompt in (asking(125, {"AU25": 0.6, "AU26": 0.9}), None))
+    more = _channel(asked, "jawOpen") - _channel(plain, "jawOpen")
+    assert more[10] > 0.35 and more[115] > 0.35, "the face's own where nobody speaks"
+    assert more[52:78].max() < 0.15, "speech's from the first word to the last"
+
+
 def test_one_seed_gives_one_result_to_the_bit(voice):
     one, same, other = (ENGINE(*voice, seed=seed) for seed in (5, 5, 6))
     for name in ("rig", "head_rotation", "torso_rotation", "translation", "gaze"):
