@@ -149,7 +149,7 @@ def voice_items(tones: Tones, *, without: str | None = None) -> Items:
     return Items(tones.values[rows].flatten(0, 1), state, torch.full((len(state),), torch.nan))
 
 
-def motion_items(faces: Faces, rng: np.random.Generator, *, per_clip: int = 4, overlaid: int = 40) -> Items:
+def motion_items(faces: Faces, rng: np.random.Generator, *, per_clip: int = 4, overlaid: int) -> Items:
     """Windows of the performances, and each state of the tables laid over performances that show nothing.
 
     Args:
@@ -178,7 +178,7 @@ def motion_items(faces: Faces, rng: np.random.Generator, *, per_clip: int = 4, o
     return Items(torch.stack(rows), torch.tensor(kinds), torch.tensor(strengths))
 
 
-def label_items(rng: np.random.Generator, *, per_state: int = 40) -> Items:
+def label_items(rng: np.random.Generator, *, per_state: int) -> Items:
     """Every state at many strengths."""
     gains = [(index, name, float(gain)) for index, name in enumerate(state_names()) for gain in rng.uniform(0.25, 1.3, per_state)]
     values = torch.stack([label_values(states()[name].expression, gain) for _, name, gain in gains])

@@ -250,7 +250,8 @@ def _text_sets(space: EmotionSpace, withheld: HeldOut) -> dict[str, Set]:
     texts = {name: [rng.choice(table["frames"][one.kind]).format(one.text) for one in listed] for name, listed in kinds.items()}
     kinds["text, known words"] = [phrase for phrase in told if phrase.kind in table["held_out"]]
     texts["text, known words"] = [rng.choice(table["held_out"][one.kind]).format(one.text) for one in kinds["text, known words"]]
-    made = {name: space.text(listed) for name, listed in texts.items()}
+    lexicon = withheld.lexicon()
+    made = {name: space.text(listed, lexicon=lexicon) for name, listed in texts.items()}
     return {name: Set(one.vectors, one.strength, tuple(phrase.concept for phrase in kinds[name])) for name, one in made.items()}
 
 

@@ -16,12 +16,10 @@ from controllers.binding_data import Faces, Items, Tones, label_items, motion_it
 from controllers.binding_face import N_EXPRESSION, N_FACE
 from controllers.binding_net import CLASSES, MODALITIES, BindingConfig, BindingNet, Embedded, Modality
 from controllers.binding_voice import N_TONE
-from controllers.front_ends import FrontEndName, TextFeatures, load_front_end
+from controllers.front_ends import TextFeatures, load_front_end
 from controllers.phrases import HeldOut
 from emohead.motion.training import Report, TrainingConfig, train, write_settings
 
-_N_TEXTS = 8192
-"""Sentences that are drawn once and come again."""
 _LEAST_SPREAD = {"motion": 0.02, "voice": 0.02, "label": 0.05}
 
 
@@ -29,12 +27,14 @@ _LEAST_SPREAD = {"motion": 0.02, "voice": 0.02, "label": 0.05}
 class BindingTrainingConfig:
     """Settings of a run."""
 
-    front_end: FrontEndName = "small"
-    """What reads text."""
     width: int = 96
     """Hidden units of each adapter."""
     batch: int = 96
     """Items of each modality per step and process."""
+    per_state: int = 40
+    """Strengths of each state's label, and windows of faces that it is laid over."""
+    sentences: int = 8192
+    """Sentences that are drawn once and come again."""
     basic: float = 0.6
     """Share of items that show one of the classes; the others show any state."""
     naming: float = 0.5
@@ -104,7 +104,7 @@ class BindingBatches:
                 text = self._lessons.text
                 there = text.there[rows]
                 there = there[:, : int(there.sum(1).max())]
-                values[name] = load_front_end(self._config.front_end).weakened(text.values[rows, : there.shape[1]])
+                values[name] = load_front_end("small").weakened(text.values[rows, : there.shape[1]])
                 strengths.append(self._lessons.text_strength[rows])
             else:
                 values[name] = self._items[name].values[rows]
@@ -155,11 +155,17 @@ def lessons_of(faces: Faces, *, config: BindingTrainingConfig | None = None, wit
     config = config or BindingTrainingConfig()
     seed = config.training.seed
     rng = np.random.default_rng(seed)
-    drawn = texts(random.Random(seed), _N_TEXTS, without=without)
+    drawn = texts(random.Random(seed), config.sentences, without=without)
     state = torch.tensor([state_names().index(phrase.concept) for _, phrase in drawn])
     strength = [phrase.gain if phrase.kind == "state" and phrase.concept != "neutral" else float("nan") for _, phrase in drawn]
-    features = load_front_end(config.front_end)([text for text, _ in drawn])
-    return Lessons(motion_items(faces, rng), label_items(rng), features, state, torch.tensor(strength))
+    features = load_front_end("small")([text for text, _ in drawn])
+    return Lessons(
+        motion_items(faces, rng, overlaid=config.per_state),
+        label_items(rng, per_state=config.per_state),
+        features,
+        state,
+        torch.tensor(strength),
+    )
 
 
 def train_binding(
@@ -197,7 +203,7 @@ def train_binding(
         return loss(_embedded(net, batches, batch, config.blur), net, batch)
 
     trained = train(net, BindingLoss(config), step_loss, config.training, work, report=report)
-    return EmotionSpace(trained, config.front_end, hears="voice" in items)
+    return EmotionSpace(trained, hears="voice" in items)
 
 
 def _embedded(net: BindingNet, batches: BindingBatches, batch: Batch, blur: float) -> list[Embedded]:

@@ -56,10 +56,10 @@ def statistics(mel: np.ndarray, frequency: np.ndarray) -> np.ndarray:
     if voiced.sum() < LEAST_VOICED * _RATE:
         raise InputError(f"no voice was heard in this recording ({voiced.sum() / _RATE:.2f} s of pitched sound); give clear speech")
     tone = 12.0 * np.log2(np.maximum(frequency, 1.0) / _MIDDLE_PITCH) * (frequency > 0)
-    values = [*_melody(tone, voiced), *_rhythm(loudness, spoken, voiced), *_timbre(mel, spoken, voiced)]
     spread = tone[voiced].std() > 1e-3 and loudness[voiced].std() > 1e-6
-    values.append(float(np.corrcoef(tone[voiced], loudness[voiced])[0, 1]) if spread else 0.0)
-    return np.array(values, np.float32)
+    together = np.corrcoef(tone[voiced], loudness[voiced])[0, 1] if spread else 0.0
+    parts = (_melody(tone, voiced), _rhythm(loudness, spoken, voiced), _timbre(mel, spoken, voiced), [together])
+    return np.concatenate(parts).astype(np.float32)
 
 
 def _listened_to(audio: Waveform) -> Waveform:
@@ -72,7 +72,7 @@ def _listened_to(audio: Waveform) -> Waveform:
     return Waveform(audio.samples[: round(MOST_SECONDS * audio.sample_rate)], audio.sample_rate)
 
 
-def _melody(tone: np.ndarray, voiced: np.ndarray) -> list[float]:
+def _melody(tone: np.ndarray, voiced: np.ndarray) -> np.ndarray:
     """Height and range of the pitch (semitones), its steps from frame to frame, its slopes over .15 s, its fall over the utterance."""
     heard = tone[voiced]
     low, lower, middle, upper, high = np.percentile(heard, [5, 20, 50, 80, 95])
@@ -85,10 +85,10 @@ def _melody(tone: np.ndarray, voiced: np.ndarray) -> list[float]:
     slopes = _enough(np.array(rises))
     slope = [5 * np.abs(slopes).mean(), 5 * slopes.mean(), 2 * slopes.max(), 2 * slopes.min()]
     third = max(1, len(heard) // 3)
-    return [*height, *jitter, *slope, (heard[-third:].mean() - heard[:third].mean()) / 6]
+    return np.array([*height, *jitter, *slope, (heard[-third:].mean() - heard[:third].mean()) / 6])
 
 
-def _rhythm(loudness: np.ndarray, spoken: np.ndarray, voiced: np.ndarray) -> list[float]:
+def _rhythm(loudness: np.ndarray, spoken: np.ndarray, voiced: np.ndarray) -> np.ndarray:
     """Shares and lengths of voiced stretches, dynamics of the loudness, syllables and the bands of its modulation."""
     seconds = len(loudness) / _RATE
     runs = np.diff(np.flatnonzero(np.diff(np.concatenate([[0], voiced.astype(int), [0]]))))[::2]
@@ -104,10 +104,10 @@ def _rhythm(loudness: np.ndarray, spoken: np.ndarray, voiced: np.ndarray) -> lis
     hertz = np.fft.rfftfreq(max(1024, len(loudness)), 1 / _RATE)
     total = power[(hertz > _MODULATION[0][0]) & (hertz <= _MODULATION[-1][1])].sum() + 1e-9
     bands = [power[(hertz > low) & (hertz <= high)].sum() / total for low, high in _MODULATION]
-    return [*stretches, *dynamics, *steps, peaks.sum() / seconds / 5, *bands]
+    return np.array([*stretches, *dynamics, *steps, peaks.sum() / seconds / 5, *bands])
 
 
-def _timbre(mel: np.ndarray, spoken: np.ndarray, voiced: np.ndarray) -> list[float]:
+def _timbre(mel: np.ndarray, spoken: np.ndarray, voiced: np.ndarray) -> np.ndarray:
     """Cepstra of voiced and unvoiced sound, how they vary and change, and the spectrum of the voiced sound about its own mean."""
     index = np.arange(mel.shape[1])
     basis = np.cos(np.pi * np.arange(_CEPSTRA)[:, None] * (index + 0.5) / len(index)) * (2 / len(index)) ** 0.5
@@ -118,7 +118,7 @@ def _timbre(mel: np.ndarray, spoken: np.ndarray, voiced: np.ndarray) -> list[flo
     change = np.abs(cepstra[4:] - cepstra[:-4])[:, :10].mean(0)
     bands = mel[voiced].reshape(-1, _BANDS, mel.shape[1] // _BANDS)
     mean, vary = bands.mean((0, 2)), mel[voiced].std(0).reshape(_BANDS, -1).mean(1)
-    return [*own[:, 1:].mean(0), *own[:, 1:].std(0), *spread, *unvoiced, *change, *(mean - mean.mean()), *vary]
+    return np.concatenate([own[:, 1:].mean(0), own[:, 1:].std(0), spread, unvoiced, change, mean - mean.mean(), vary])
 
 
 def _enough(values: np.ndarray) -> np.ndarray:

@@ -31,12 +31,12 @@ class TrainBinding(Command):
     """Acted emotions to learn voices from; without them the space knows faces, texts and labels."""
     emotional_corpus: str = "emodb"
     """What --emotional holds: emodb, mead or ravdess."""
-    front_end: Literal["small", "minilm"] = "small"
-    """What reads the text: the word vectors that ship, or MiniLM (extra `text`)."""
     steps: int = 600
     """Training steps."""
     batch: int = 96
     """Items of each modality per step and process."""
+    per_state: int = 40
+    """Strengths of the label of each state of the tables, and windows of faces that it is laid over."""
     width: int = 96
     """Hidden units of each adapter."""
     precision: Literal["no", "bf16", "fp16"] = "no"
@@ -63,14 +63,12 @@ class TrainBinding(Command):
             from controllers.binding import save_space
             from controllers.binding_data import faces_of, tones_of
             from controllers.binding_training import lessons_of, train_binding
-            from controllers.front_ends import load_front_end
             from emohead.data.motion_corpus import load_motion_corpus
             from emohead.motion.training import log_lines
             from emohead.motion.training_curves import write_curves
 
             config, voices = self._config(), self._voices()
             corpus = load_motion_corpus(self.performances)
-            load_front_end(self.front_end)
             if self.dry_run:
                 return Outcome(to_json(self._settings() | {"n_performances": corpus.n_clips, "n_voices": len(voices)}))
             self.work.mkdir(parents=True, exist_ok=True)
@@ -88,7 +86,7 @@ class TrainBinding(Command):
             space = train_binding(lessons_of(faces, config=config), tones, run, config=config, report=report)
             with whole_file(self.out) as partial:
                 save_space(space, partial)
-        heard = f"{len(voices)} acted voices" if voices else "no voices"
+        heard = f"{len(voices)} voices" if voices else "no voices"
         return Outcome(f"wrote {self.out}: {self.steps} steps on {len(faces.shown)} performances and {heard}; see {self.work}")
 
     def _voices(self) -> "list[EmotionalVoice]":
@@ -103,14 +101,14 @@ class TrainBinding(Command):
 
         plain = BindingTrainingConfig()
         training = replace(plain.training, steps=self.steps, seed=self.seed, precision=self.precision)
-        return replace(plain, front_end=self.front_end, width=self.width, batch=self.batch, training=training)
+        return replace(plain, per_state=self.per_state, width=self.width, batch=self.batch, training=training)
 
     def _check(self) -> None:
         from emohead.errors import InputError
 
-        for name, value in (("steps", self.steps), ("batch", self.batch), ("width", self.width), ("threads", self.threads)):
-            if value < 1:
-                raise InputError(f"--{name} {value}: give 1 or more")
+        for name in ("steps", "batch", "per_state", "width", "threads"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: give 1 or more")
 
     def _settings(self) -> dict[str, Any]:
         return {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items() if name != "debug"}
