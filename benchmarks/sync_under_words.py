@@ -74,9 +74,11 @@ def main() -> None:
     net, head = load_phone_net(), load_generic()
     utterances = human_utterances(arguments.speech / "human", limit=arguments.utterances, cache=arguments.cache)
     films = grid_clips(arguments.speech / "grid", face_landmarks, limit=arguments.films, cache=arguments.cache)
-    heard, filmed = ([Voice(item.audio, net.posteriors(item.audio)) for item in items] for items in (utterances, films))
+    heard = [Voice(item.audio, net.posteriors(item.audio)) for item in utterances]
+    film_phones = [net.posteriors(clip.audio) for clip in films]
+    filmed = [Voice(clip.audio, phones) for clip, phones in zip(films, film_phones, strict=True)]
     told = [Voice(item.audio, item.phones) for item in utterances]
-    masks = [filmed_mask(clip, voice.speech) for clip, voice in zip(films, filmed, strict=True)]
+    masks = [filmed_mask(clip, phones) for clip, phones in zip(films, film_phones, strict=True)]
     spoken = Recordings(utterances, heard, told, films, filmed, masks)
     generator = build_generator(arguments.generator, Setting((*heard, *filmed), net.config.closure_threshold))
 
