@@ -9,6 +9,7 @@ styles: each recording performed in the measured styles of one calm and one live
 by a rule that was trained on nothing: in the lively one mouth, brows and head spread further (sum of logarithms).
 stream: one thread, sound in pieces of 20 ms: seconds per chunk, lateness of the first frame, change at joints against that inside, and the
 largest difference from the same stream given the sound at once.
+ahead: what the stream's look-ahead buys: distance from the teacher and lip-sync, on the first eight recordings.
 Recordings are those of `emohead evaluate motion`: evenly spread utterances of the test speakers of human/.
 """
 
@@ -37,7 +38,7 @@ from emohead.motion.sampling import FPS, SamplingConfig
 from emohead.motion.streaming import MotionStream, StreamConfig
 from emohead.motion.style import style_of
 from emohead.motion.vector import GROUPS, to_vectors
-from emohead.types import HeadMotion, Waveform
+from emohead.types import AUTrack, HeadMotion, Waveform
 
 FINE = 25
 TAKES = 3
@@ -58,7 +59,7 @@ class Bench:
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="+", choices=("steps", "guidance", "styles", "stream"))
+    parser.add_argument("parts", nargs="+", choices=("steps", "guidance", "styles", "stream", "ahead"))
     parser.add_argument("--speech", type=Path, required=True, help="folder with human/")
     parser.add_argument("--weights", type=Path, help="a diffusion (default: the one that ships)")
     parser.add_argument("--limit", type=int, default=16, help="recordings")
@@ -72,7 +73,7 @@ def main() -> None:
     clips = [clip_of_teacher(u, teacher, turns[i % len(turns)], moods, seed=TEACHER_SEED + i) for i, u in enumerate(utterances)]
     voices = [Voice(clip.audio, net.posteriors(clip.audio)) for clip in clips]
     bench = Bench(DiffusionEngine.load(arguments.weights), net, clips, voices)
-    parts = {"steps": steps, "guidance": guidance, "styles": styles, "stream": stream}
+    parts = {"steps": steps, "guidance": guidance, "styles": styles, "stream": stream, "ahead": ahead}
     for part in arguments.parts:
         print(f"\n{part}, {len(clips)} recordings\n")
         for line in parts[part](bench):
@@ -138,6 +139,31 @@ def stream(bench: Bench) -> Iterator[str]:
             apart = float((rig - at_once).abs().max())
             sizes = f"{1000 * config.chunk:.0f} | {1000 * config.look_ahead:.0f}"
             yield f"| {count} | {sizes} | {1000 * cost:.0f} | {1000 * late:.0f} | {seam:.2f} | {apart:.1e} |"
+
+
+def ahead(bench: Bench) -> Iterator[str]:
+    """Sync against look-ahead."""
+    engine, judges = replace(bench.engine, sampling=SamplingConfig(steps=4)), load_judges()
+    heard = {id(voice.audio): voice.speech for voice in bench.voices}
+    yield "| look-ahead ms | LVE mm | opening r | lip-sync R@1 |"
+    yield "|--:|--:|--:|--:|"
+    for seconds in (0.04, 0.08, 0.12, 0.2, 0.4):
+        config = StreamConfig(look_ahead=seconds)
+
+        def streamed(
+            audio: Waveform, _: object, *, prompt: AUTrack | None = None, fps: float = FPS, seed: int = 0, config: StreamConfig = config
+        ) -> HeadMotion:
+            stream = MotionStream(engine, config=replace(config, fps=fps), net=bench.net, seed=seed)
+            stream.ask(prompt)
+            return _joined_motion(stream.push(audio) + stream.finish(), fps)
+
+        lips = truth_scores(bench.clips[:8], lambda voices, made=streamed: made, load_generic(), lambda audio: heard[id(audio)], judges)
+        yield f"| {1000 * seconds:.0f} | {lips['lve_mm']:.2f} | {lips['opening_r']:.3f} | {lips['sync_retrieval']:.3f} |"
+
+
+def _joined_motion(chunks: Sequence[HeadMotion], fps: float) -> HeadMotion:
+    parts = ("rig", "head_rotation", "torso_rotation", "translation", "gaze")
+    return HeadMotion(fps, **{name: torch.cat([getattr(chunk, name) for chunk in chunks]) for name in parts})
 
 
 def _streamed(

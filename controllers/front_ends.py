@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from controllers.minilm import WIDTH, MiniLM, load_minilm
+from controllers.minilm import MiniLM, load_minilm
 from controllers.word_vectors import WordVectors, load_word_vectors
 
 FrontEndName: TypeAlias = Literal["small", "minilm"]
@@ -24,9 +24,8 @@ _SPELLING = 96
 _SHORTEST, _LONGEST = 3, 5
 _SPELLING_SCALE = 0.3
 """Size of the numbers of the spelling: what a word means counts more."""
-_NO_MEANING, _NO_SPELLING, _BLUR = 0.1, 0.4, 0.3
+_NO_MEANING, _NO_SPELLING, _BLUR = 0.1, 0.4, 0.2
 """Shares of words that lose their vector or their spelling in training, and the blur of vectors in their own spread."""
-_BATCH = 128
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 
 
@@ -104,22 +103,23 @@ class SmallFrontEnd:
 
 
 class MiniLMFrontEnd:
-    """One row per text: MiniLM's sentence vector, of the text alone."""
+    """MiniLM's token numbers; the network runs them through MiniLM (`tuned_minilm.py`)."""
 
-    width = WIDTH
+    width = 1
 
     def __init__(self, model: MiniLM):
         self._model = model
 
     def __call__(self, texts: Sequence[str]) -> TextFeatures:
-        """One row per text."""
-        rows = [self._model([text.lower() for text in texts[start : start + _BATCH]]) for start in range(0, len(texts), _BATCH)]
-        values = torch.cat(rows) * WIDTH**0.5 if rows else torch.zeros(0, WIDTH)
-        return TextFeatures(values[:, None], torch.ones(len(texts), 1))
+        """One number per token."""
+        if not texts:
+            return TextFeatures(torch.zeros(0, 1, 1), torch.zeros(0, 1))
+        tokens, there = self._model.tokens([text.lower() for text in texts])
+        return TextFeatures(tokens.float()[:, :, None], there)
 
     def weakened(self, values: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        """Every vector is blurred."""
-        return values + _BLUR * torch.randn_like(values)
+        """As it is: the network drops channels instead."""
+        return values
 
 
 @lru_cache(maxsize=2)

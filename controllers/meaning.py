@@ -3,22 +3,36 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
 import torch
+from jaxtyping import Bool, Float
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
+from controllers.described import face_row, row_expression
+from controllers.expression import Expression
 from controllers.front_ends import FRONT_ENDS, FrontEndName, load_front_end
 from controllers.meaning_net import MeaningNet, MeaningNetConfig
 from controllers.phrases import concept_names
 from emohead import assets
+from emohead.channels import N_AU
 from emohead.errors import InputError
+from emohead.head.action_units import mirror
 
 ASSETS: dict[FrontEndName, str] = {"small": "text_to_au.safetensors", "minilm": "text_to_au_minilm.safetensors"}
 """File of the network for each front end on the search path of assets; the small one ships."""
+SHOWN = 0.38
+"""Probability from which an action unit is shown."""
+KNOWN, SHOWN_BESIDE = 0.2, 0.45
+"""Where a text says something known and more: what the tables' word for a unit adds to its probability, and from which sum it is shown."""
+_FAINTEST = 0.12
+"""Intensity of a unit that is barely shown (FACS letter A)."""
+_EVEN = 0.1
+"""Difference between the sides of a unit up to which both are alike."""
 _KIND = "emohead.text_to_au"
 _OTHER_SIDE = {"left": "right", "right": "left"}
 _SIDE = re.compile(r"\b(left|right)\b")
@@ -42,8 +56,29 @@ class Meant:
     """All concepts, the likeliest first."""
     nothing: float
     """Probability 0..1 that it says nothing about a face."""
-    strength: float
-    """How strongly it is meant, 1 for the plain word."""
+    shown: Float[Tensor, " A"]
+    """Probability that each action unit is to be seen."""
+    row: Float[Tensor, " F"]
+    """The face that goes with it, at its own strength, were every unit to be seen."""
+
+    @property
+    def sure(self) -> float:
+        """Probability of the likeliest action unit: whether the text asks for a face at all."""
+        return float(self.shown.max())
+
+    @property
+    def face(self) -> Expression:
+        """The face that goes with it: the units that are likelier than not to be missed."""
+        return row_expression(_only(_evened(self.row), self.shown >= SHOWN), least=_FAINTEST)
+
+    def beside(self, known: Expression) -> Expression:
+        """The face of a text that also says something known, at that thing's own strength: what both agree on."""
+        told = face_row(known)
+        certain = told[:N_AU] > 0.0
+        row = _evened(self.row)
+        row[:N_AU] = torch.where(certain, 0.5 * (row[:N_AU] + told[:N_AU]), row[:N_AU])
+        both = row_expression(_only(row, self.shown + KNOWN * certain >= SHOWN_BESIDE), least=_FAINTEST)
+        return replace(both, gaze=known.gaze or both.gaze, head=known.head or both.head)
 
 
 @dataclass(frozen=True)
@@ -71,8 +106,27 @@ class MeaningModel:
             swapped = left_handed(text)[1]
             values = sorted(zip(probability[row, :-1].tolist(), names, strict=True), key=lambda item: (-item[0], item[1]))
             guesses = tuple(Guess(other_side(name) if swapped else name, value) for value, name in values)
-            found.append(Meant(guesses, float(probability[row, -1]), float(scores.strength[row].clamp(0.5, 1.5))))
+            shown, face = scores.shown[row].sigmoid(), torch.cat([scores.intensity[row].clamp(min=_FAINTEST), scores.pose[row]])
+            if swapped:
+                shown, face = mirror(shown[None])[0], _mirrored_row(face)
+            found.append(Meant(guesses, float(probability[row, -1]), shown, face))
         return found
+
+
+def _evened(row: Float[Tensor, " F"]) -> Float[Tensor, " F"]:
+    """The face with both sides alike where they nearly are."""
+    other = _mirrored_row(row)
+    near = (row - other).abs() < _EVEN
+    near[N_AU:] = False
+    return torch.where(near, 0.5 * (row + other), row)
+
+
+def _only(row: Float[Tensor, " F"], shown: Bool[Tensor, " A"]) -> Float[Tensor, " F"]:
+    return torch.cat([row[:N_AU] * shown, row[N_AU:]])
+
+
+def _mirrored_row(row: Float[Tensor, " F"]) -> Float[Tensor, " F"]:
+    return torch.cat([mirror(row[None, :N_AU])[0], row[N_AU:] * torch.tensor([-1.0, 1.0, 1.0, -1.0, -1.0])])
 
 
 def left_handed(text: str) -> tuple[str, bool]:

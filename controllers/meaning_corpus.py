@@ -8,7 +8,10 @@ from itertools import accumulate
 
 import torch
 
+from controllers.described import Described, described_sentences
+from controllers.expression import Expression, merged, scaled
 from controllers.phrases import HeldOut, Phrase, concept_names, lexicon_phrases, nothing_phrases, situation_phrases
+from controllers.states import actions, states
 from controllers.tables import read_table
 from controllers.word_vectors import WordVectors
 
@@ -18,20 +21,29 @@ _NEUTRAL_SHARE = 0.3
 """Share of the listed words, those least like any phrase, that are drawn as examples of nothing."""
 
 
+_BARE = 0.7
+"""Gain of a state that is named without an intensity word."""
+_PEOPLE = (("he", "she"), ("him", "her"), ("his", "her"), ("himself", "herself"), ("man", "woman"), ("boy", "girl"))
+
+
 @dataclass(frozen=True)
 class Example:
     """A text and what it means."""
 
     text: str
     """As somebody might type it."""
-    meant: tuple[Phrase, ...]
-    """The phrases in it; empty when it says nothing about a face."""
+    meant: tuple[Phrase, ...] | None
+    """The phrases in it, none when it says nothing about a face; not known where somebody described the face instead."""
+    expression: Expression
+    """The face."""
 
 
 @dataclass(frozen=True)
 class CorpusConfig:
     """Shares and noise of the examples."""
 
+    described: float = 0.65
+    """Share of texts that come from tables/described.tsv; the other shares are of the rest."""
     nothing: float = 0.25
     """Share of texts that say nothing about a face."""
     pair: float = 0.1
@@ -56,6 +68,7 @@ class MeaningCorpus:
         known = [phrase for phrase in lexicon_phrases() if without is None or not without.occurs_in(phrase.text)]
         situations = [phrase for phrase in situation_phrases() if without is None or not without.occurs_in(phrase.text)]
         self.phrases = (*known, *situations)
+        self.described = [item for item in described_sentences() if without is None or not without.occurs_in(item.text)]
         self._lexical, self._situations = _by_concept(known), _by_concept(situations)
         self._weights = [list(accumulate(len(found) ** 0.5 for found in pool.values())) for pool in (self._lexical, self._situations)]
         self._nothing = [text for text in nothing_phrases() if without is None or not without.occurs_in(text)]
@@ -71,9 +84,11 @@ class MeaningCorpus:
         return [self._example(rng) for _ in range(count)]
 
     def _example(self, rng: random.Random) -> Example:
+        if self.described and rng.random() < self.config.described:
+            return self._retold(rng.choice(self.described), rng)
         kind = rng.random()
         if kind < self.config.nothing:
-            return Example(self._noisy(self._empty(rng), rng), ())
+            return Example(self._noisy(self._empty(rng), rng), (), Expression())
         first = self._phrase(rng)
         text, meant = self._framed(first, rng), (first,)
         if kind < self.config.nothing + self.config.pair:
@@ -81,7 +96,17 @@ class MeaningCorpus:
             text, meant = rng.choice(self._frames["join"]).format(text, second.text), (first, second)
         if rng.random() < self.config.fragment:
             text = f"{text} {rng.choice(self._fragments)}"
-        return Example(self._noisy(text, rng), meant)
+        return Example(self._noisy(text, rng), meant, _together(meant))
+
+    def _retold(self, described: Described, rng: random.Random) -> Example:
+        """A described sentence, perhaps of another person, with scenery or a slip of the pen."""
+        text = described.text.lower()
+        if rng.random() < 0.5:
+            text = _of_another(text)
+        if rng.random() < 0.5 * self.config.fragment:
+            text = f"{text} {rng.choice(self._fragments)}"
+        meant = None if described.expression.au else ()
+        return Example(self._noisy(text, rng), meant, described.expression)
 
     def _phrase(self, rng: random.Random) -> Phrase:
         pool = self._situations if rng.random() < self.config.situations else self._lexical
@@ -109,6 +134,21 @@ class MeaningCorpus:
     def _noisy(self, text: str, rng: random.Random) -> str:
         words = [word for word in text.split() if not (word in _ARTICLES and rng.random() < self.config.drop)]
         return " ".join(_mistyped(word, rng) if rng.random() < self.config.typo else word for word in words)
+
+
+def _together(phrases: Sequence[Phrase]) -> Expression:
+    """The face of some phrases at once, as the tables have it."""
+    face = Expression()
+    for phrase in phrases:
+        concept = states().get(phrase.concept) or actions()[phrase.concept]
+        face = merged(face, scaled(concept.expression, _BARE * phrase.gain if concept.is_state else 1.0))
+    return face
+
+
+def _of_another(text: str) -> str:
+    """The text about a woman instead of a man, or the other way round."""
+    other = {one: two for pair in _PEOPLE for one, two in (pair, pair[::-1])}
+    return " ".join(other.get(word, word) for word in text.split())
 
 
 def neutral_words(vectors: WordVectors, phrases: Sequence[Phrase]) -> list[str]:

@@ -9,16 +9,20 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from controllers.described import N_FACE, face_row
+from controllers.expression import mirrored
 from controllers.front_ends import FrontEndName, TextFeatures, load_front_end
 from controllers.meaning import MeaningModel, left_handed
 from controllers.meaning_corpus import CorpusConfig, Example, MeaningCorpus
 from controllers.meaning_net import MeaningNetConfig, MeaningScores
 from controllers.phrases import HeldOut, concept_names
 from controllers.word_vectors import load_word_vectors
+from emohead.channels import N_AU
 from emohead.motion.training import Report, TrainingConfig, train, write_settings
 
-_GROUP, _GROUPS = 8, 16
-"""Batches whose sentences are drawn together and sorted by length, and groups of them after which the same sentences come again."""
+_GROUP, _SENTENCES = 8, 49_152
+"""Batches whose sentences are drawn together and sorted by length, and the number of sentences after which the same ones come again."""
+_RANK = 16
 
 
 @dataclass(frozen=True)
@@ -27,18 +31,22 @@ class MeaningTrainingConfig:
 
     front_end: FrontEndName = "small"
     """What reads the text."""
-    width: int = 64
+    width: int = 128
     """Channels of the network."""
     batch: int = 256
     """Sentences per step and process."""
     contrast: float = 1.0
     """Weight of the contrastive term."""
-    strength: float = 1.0
-    """Weight of the squared error of the strength."""
+    shown: float = 1.0
+    """Weight of the cross entropy of the units to be seen."""
+    intensity: float = 4.0
+    """Weight of the squared error of their intensities."""
+    pose: float = 4.0
+    """Weight of the squared error of gaze and head."""
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     """How sentences are made."""
     training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(steps=1500, learning_rate=2e-3, warmup=100, average=0.995, weight_decay=0.05, every=400)
+        default_factory=lambda: TrainingConfig(steps=2500, learning_rate=2e-3, warmup=100, average=0.995, weight_decay=0.05, every=400)
     )
     """The loop's."""
 
@@ -50,9 +58,22 @@ class MeaningBatch:
     features: TextFeatures
     """As the front end reads them."""
     target: Float[Tensor, "B K"]
-    """1 for every concept that is meant; the last one where none is."""
-    strength: Float[Tensor, " B"]
-    """Strength of what is meant, 1 for the plain word; not a number where it is not known."""
+    """1 for every concept that is meant; the last one where none is; all 0 where it is not known."""
+    face: Float[Tensor, "B F"]
+    """The face that belongs to it (`face_row`)."""
+
+    def to(self, device: torch.device) -> "MeaningBatch":
+        """The batch on a device."""
+        features = TextFeatures(self.features.values.to(device), self.features.there.to(device))
+        return MeaningBatch(features, self.target.to(device), self.face.to(device))
+
+
+def training_config(front_end: FrontEndName) -> MeaningTrainingConfig:
+    """The settings of the networks that ship. MiniLM is slow and knows much: fewer sentences a step."""
+    plain = MeaningTrainingConfig(front_end=front_end)
+    if front_end == "small":
+        return plain
+    return replace(plain, batch=64, training=replace(plain.training, steps=2800, learning_rate=1.5e-3, weight_decay=0.02))
 
 
 class MeaningBatches:
@@ -67,7 +88,7 @@ class MeaningBatches:
 
     def batch(self, number: int) -> MeaningBatch:
         """Batch `number`; rows are weakened by the global random state, which the training loop sets at every step."""
-        number %= _GROUP * _GROUPS
+        number %= _GROUP * max(1, _SENTENCES // (_GROUP * self.config.batch))
         if number not in self._drawn:
             self._drawn[number] = self._draw(number)
         drawn = self._drawn[number]
@@ -80,37 +101,49 @@ class MeaningBatches:
         drawn = sorted(self.corpus.draw(_GROUP * self.config.batch, rng), key=lambda example: len(example.text.split()))
         first = rng.sample(range(_GROUP), _GROUP)[place] * self.config.batch
         examples = drawn[first : first + self.config.batch]
-        features = self._front_end([left_handed(example.text)[0] for example in examples])
-        strength = torch.tensor([_strength(example) for example in examples])
-        return MeaningBatch(features, torch.stack([self._target(example) for example in examples]), strength)
+        texts = [left_handed(example.text) for example in examples]
+        expressions = [example.expression for example in examples]
+        faces = [mirrored(face) if swapped else face for face, (_, swapped) in zip(expressions, texts, strict=True)]
+        targets = torch.stack([self._target(example) for example in examples])
+        return MeaningBatch(self._front_end([text for text, _ in texts]), targets, torch.stack([face_row(face) for face in faces]))
 
     def _target(self, example: Example) -> Float[Tensor, " K"]:
         target = torch.zeros(len(self._index) + 1)
-        for phrase in example.meant:
+        for phrase in example.meant or ():
             target[self._index[phrase.concept]] = 1.0
-        if not example.meant:
+        if example.meant == ():
             target[-1] = 1.0
         return target
 
 
 class MeaningLoss(nn.Module):
-    """Binary cross entropy per concept and InfoNCE between a text and its concepts (as EmoDiffTalk, arXiv 2512.05991, trains its text)."""
+    """Binary cross entropy per concept and InfoNCE between a text and its concepts (as EmoDiffTalk, arXiv 2512.05991, trains its text), and
+    the error of the face.
+    """
 
     def __init__(self, config: MeaningTrainingConfig):
         super().__init__()
-        self.contrast, self.strength = config.contrast, config.strength
+        self.config = config
 
     def forward(self, scores: MeaningScores, batch: MeaningBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss and its terms."""
-        meant = batch.target / batch.target.sum(1, keepdim=True)
-        known = ~batch.strength.isnan()
-        miss = torch.where(known, scores.strength - batch.strength.nan_to_num(), 0.0).square().sum() / known.sum().clamp(min=1)
+        units, pose = batch.face.split([N_AU, N_FACE - N_AU], dim=1)
+        seen, known = (units > 0.0).float(), batch.target.sum(1)[:, None].clamp(max=1.0)  # [B, A], [B, 1]
+        meant = batch.target / batch.target.sum(1, keepdim=True).clamp(min=1.0)
+        classes = functional.binary_cross_entropy_with_logits(scores.logits, batch.target, reduction="none")
+        # Of a described face it is known only that the text asks for one.
+        classes = classes * torch.cat([known.expand(-1, classes.shape[1] - 1), torch.ones_like(known)], dim=1)
+        # A label smoothed by .1 towards all concepts.
+        smooth = known * (0.9 * meant + 0.1 / meant.shape[1])
         terms = {
-            "classes": functional.binary_cross_entropy_with_logits(scores.logits, batch.target, reduction="none").sum(1).mean(),
-            "contrast": functional.cross_entropy(scores.likeness, meant, label_smoothing=0.1),
-            "strength": miss,
+            "classes": classes.sum(1).mean(),
+            "contrast": -(smooth * scores.likeness.log_softmax(1)).sum() / known.sum().clamp(min=1.0),
+            "shown": functional.binary_cross_entropy_with_logits(scores.shown, seen, reduction="none").sum(1).mean(),
+            "intensity": (seen * (scores.intensity - units).square()).sum(1).mean(),
+            "pose": (scores.pose - pose).square().sum(1).mean(),
         }
-        return terms["classes"] + self.contrast * terms["contrast"] + self.strength * terms["strength"], terms
+        weights = {"classes": 1.0, "contrast": self.config.contrast, "shown": self.config.shown, "intensity": self.config.intensity}
+        return torch.stack([weights.get(name, self.config.pose) * term for name, term in terms.items()]).sum(), terms
 
 
 def train_meaning(
@@ -128,17 +161,13 @@ def train_meaning(
     batches = MeaningBatches(config, without)
     torch.manual_seed(config.training.seed)
     width = load_front_end(config.front_end).width
-    net, loss = MeaningNetConfig(width, len(concept_names()), width=config.width).build(), MeaningLoss(config)
+    rank = _RANK if config.front_end == "minilm" else 0
+    sizes = MeaningNetConfig(width, len(concept_names()), N_AU, N_FACE - N_AU, width=config.width, rank=rank)
+    net, loss = sizes.build(), MeaningLoss(config)
     write_settings(work, config)
 
     def step_loss(model: nn.Module, terms: nn.Module, number: int) -> tuple[Tensor, dict[str, Tensor]]:
-        batch = batches.batch(number)
+        batch = batches.batch(number).to(next(model.parameters()).device)
         return terms(model(batch.features.values, batch.features.there), batch)
 
     return MeaningModel(train(net, loss, step_loss, config.training, work, report=report), config.front_end)
-
-
-def _strength(example: Example) -> float:
-    """The gain of a text that means one looked-up state, else not a number."""
-    phrase = example.meant[0] if len(example.meant) == 1 else None
-    return phrase.gain if phrase is not None and phrase.kind == "state" else float("nan")

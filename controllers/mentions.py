@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from controllers.expression import Expression
 from controllers.states import Concept
 
 
@@ -22,6 +23,8 @@ class Mention:
     stop: int
     weak: bool = False
     """The word may as well tell what was done (`lost`): what is guessed of the whole stretch outweighs it."""
+    known: Expression | None = None
+    """Where a guess had a part in it: what is known of it, at its strength, which may be nothing."""
 
 
 @dataclass
@@ -37,6 +40,9 @@ class Clause:
     """Per segment, the seconds it was given."""
     repeated: set[int] = field(default_factory=set)
     """Segments that happen now and then."""
+    first: int = 0
+    stop: int = 0
+    """Its first token, and the one after its last."""
 
 
 @dataclass(frozen=True)
@@ -88,3 +94,25 @@ class Parsed:
         """The stretch of the sentence from the first of some mentions to the last."""
         first, stop = min(mention.first for mention in mentions), max(mention.stop for mention in mentions)
         return self.text[self.spans[first][0] : self.spans[stop - 1][1]]
+
+
+def runs(words: list[Loose]) -> list[list[Loose]]:
+    """Words that stand next to each other, together."""
+    runs: list[list[Loose]] = []
+    for word in words:
+        if runs and runs[-1][-1].index == word.index - 1:
+            runs[-1].append(word)
+        else:
+            runs.append([word])
+    return runs
+
+
+def without_empty(clauses: list[Clause]) -> list[Clause]:
+    """Clauses that say something; a speed at the very end belongs to the clause before it."""
+    kept: list[Clause] = []
+    for clause in clauses:
+        if clause.mentions:
+            kept.append(clause)
+        elif clause.speed and kept and not kept[-1].speed:
+            kept[-1].speed = clause.speed
+    return kept

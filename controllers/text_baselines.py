@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from controllers.binary_edit import binary_edit, meant_units
+from controllers.described import Described, face_row
 from controllers.expression import scaled
 from controllers.meaning import MeaningModel
 from controllers.minilm import MiniLM
@@ -58,12 +59,18 @@ def keywords(phrases: Sequence[Phrase]) -> Method:
 
 def nearest_by_letters(phrases: Sequence[Phrase]) -> Method:
     """The known phrase with the most alike letters (cosine of hashed character 1- to 4-grams)."""
-    return _nearest(phrases, _letters)
+    return _nearest([phrase.text for phrase in phrases], _prototypes(phrases), _letters)
 
 
 def nearest_by_minilm(phrases: Sequence[Phrase], model: MiniLM) -> Method:
     """The known phrase that MiniLM finds most alike."""
-    return _nearest(phrases, lambda texts: torch.cat([model(texts[at : at + 64]) for at in range(0, len(texts), 64)]))
+    return _nearest([phrase.text for phrase in phrases], _prototypes(phrases), _by_minilm(model))
+
+
+def nearest_described(sentences: Sequence[Described], model: MiniLM) -> Method:
+    """The described sentence that MiniLM finds most alike, with the face that it was given."""
+    faces = torch.stack([face_row(item.expression)[:N_AU] for item in sentences])
+    return _nearest([item.text.lower() for item in sentences], faces, _by_minilm(model))
 
 
 def binary(model: MeaningModel, face: Float[Tensor, " A"]) -> Method:
@@ -71,12 +78,20 @@ def binary(model: MeaningModel, face: Float[Tensor, " A"]) -> Method:
     return lambda sentences: [Phases(binary_edit(face[None], meant_units(text, model), alpha=1.0, beta=1.0)) for text in sentences]
 
 
-def _nearest(phrases: Sequence[Phrase], embed: Callable[[Sequence[str]], Tensor]) -> Method:
-    known = functional.normalize(embed([phrase.text for phrase in phrases]), dim=1)
+def _prototypes(phrases: Sequence[Phrase]) -> Float[Tensor, "N A"]:
+    return torch.stack([prototype(phrase.concept) for phrase in phrases])
+
+
+def _by_minilm(model: MiniLM) -> Callable[[Sequence[str]], Tensor]:
+    return lambda texts: torch.cat([model(texts[at : at + 64]) for at in range(0, len(texts), 64)])
+
+
+def _nearest(texts: Sequence[str], faces: Float[Tensor, "N A"], embed: Callable[[Sequence[str]], Tensor]) -> Method:
+    known = functional.normalize(embed(texts), dim=1)
 
     def understand(sentences: Sequence[str]) -> list[Phases]:
         best = (functional.normalize(embed(sentences), dim=1) @ known.T).argmax(1).tolist()
-        return [Phases(prototype(phrases[index].concept)[None]) for index in best]
+        return [Phases(faces[index][None]) for index in best]
 
     return understand
 

@@ -4,11 +4,12 @@ import re
 import unicodedata
 from dataclasses import replace
 
+from controllers.expression import Expression, merged, scaled
 from controllers.lexicon import NEAR, Match, Meaning
-from controllers.mentions import Clause, Loose, Mention, Modifiers, Parsed
+from controllers.mentions import Clause, Loose, Mention, Modifiers, Parsed, runs, without_empty
 from controllers.states import Concept, actions, states
 from controllers.tables import read_table
-from controllers.understanding import SURE, SURE_BESIDE, SURE_OF_SCENERY, Understanding, load_understanding
+from controllers.understanding import Understanding, load_understanding
 
 EMPHASIS = 1.15
 """Factor of capitals and of two or more exclamation marks."""
@@ -80,7 +81,10 @@ class _Reader:
         while self.cursor < len(self.tokens):
             self.cursor = self._step(self.cursor)
         self._end_segment()
-        clauses = _without_empty(self.clauses)
+        self.clause.stop = len(self.tokens)
+        for clause in self.clauses:
+            self._reread(clause)
+        clauses = without_empty(self.clauses)
         if loud:
             for mention in (mention for clause in clauses for mention in clause.mentions):
                 mention.gain *= EMPHASIS
@@ -294,8 +298,10 @@ class _Reader:
         self.negated = self.subordinate = False
         self.mixture = 1.0
         if self.clause.mentions:
+            self.clause.stop = self.cursor
             self.place += 1
             self.clauses.insert(self.place, Clause())
+        self.clause.first = self.cursor
         if speed and not (speed == "turn" and self.clause.speed):
             # `Slowly becomes sad`: the adverb outweighs the verb.
             self.clause.speed = speed
@@ -360,40 +366,81 @@ class _Reader:
         """Asks what the loose words mean: together with the whole stretch, or each run of them for itself beside a known wish."""
         if self._last_in_segment() is None:
             said = any(loose.kind != "plain" for loose in self.loose)
-            if self._take_for(self.loose, self._stretch(), SURE if said else SURE_OF_SCENERY):
+            if said and self._take_for(self.loose, self._stretch()):
                 self.loose = []
             return
         weak = [mention for mention in self.clause.mentions if mention.segment == self.segment]
-        if all(mention.weak for mention in weak) and self._take_for(self.loose, self._stretch(), SURE):
+        if all(mention.weak for mention in weak) and self._take_for(self.loose, self._stretch()):
             # His team lost in the last minute: not the mood `lost`, but what happened.
             self.clause.mentions = [mention for mention in self.clause.mentions if mention not in weak]
             self.loose = []
             return
-        for run in _runs([loose for loose in self.loose if loose.kind == "unknown"]):
+        if len(weak) == 1 and self._colour(weak[0]):
+            return
+        for run in runs([loose for loose in self.loose if loose.kind == "unknown"]):
             text = " ".join(self.tokens[loose.index] for loose in run)
-            if self._take_for(run, text, SURE_BESIDE):
+            if self._take_for(run, text):
                 self.loose = [loose for loose in self.loose if loose not in run]
 
-    def _take_for(self, words: list[Loose], text: str, sure: float) -> bool:
+    def _colour(self, mention: Mention) -> bool:
+        """Whether unknown words change what a known mood looks like: jealous `of his brother's new car`."""
+        if not mention.concept.is_state or mention.negated or all(loose.kind == "plain" for loose in self.loose):
+            return False
+        text = self._stretch()
+        meant = self.understanding.guess(text)
+        if meant is None:
+            return False
+        mention.known = scaled(mention.concept.expression, min(mention.gain, 1.0))
+        mention.concept, mention.gain = replace(mention.concept, expression=meant.beside(mention.known)), 1.0
+        self.guessed.append((text, mention.concept.name))
+        self.loose = []
+        return True
+
+    def _take_for(self, words: list[Loose], text: str) -> bool:
         """Mentions what a stretch is taken for; whether it was taken for anything."""
-        names, meant = self.understanding.guess(text, sure)
-        if not names or meant is None:
+        meant = self.understanding.guess(text)
+        if meant is None:
             return False
         self.negated = self.negated and not self._denies_doing()
         held, begun = self._modifiers(), next((loose for loose in words if loose.kind != "plain"), words[0])
-        first, stop = words[0].index, words[-1].index + 1
-        for name in names:
-            concept = states().get(name) or actions()[name]
-            given = begun.modifiers
-            self.intensities, self.factor = list(given.intensities), given.factor
-            if concept.side:
-                self._side(concept.side)
-            start = first if given.since is None else min(first, given.since)
-            gain = meant.strength if concept.is_state else 1.0
-            self._add(concept, gain, concept.side or given.side, given.region if concept.is_state else "", (start, stop))
+        first, stop, given = words[0].index, words[-1].index + 1, begun.modifiers
+        start = first if given.since is None else min(first, given.since)
+        name = meant.guesses[0].concept
+        concept = states().get(name) or actions()[name]
+        gain = 1.0 / self.lexicon.bare_intensity if concept.is_state else 1.0
+        self.intensities, self.factor = list(given.intensities), given.factor
+        self._add(replace(concept, expression=meant.face, side=self._named_side(text)), gain, given.side, given.region, (start, stop))
+        self.clause.mentions[-1].known = Expression()
         self._remember(held)
-        self.guessed.append((text, " and ".join(names)))
+        self.guessed.append((text, name))
         return True
+
+    def _reread(self, clause: Clause) -> None:
+        """A clause with more than one mood, one of them guessed, is asked about as a whole, with what is known as evidence."""
+        moods = [mention for mention in clause.mentions if mention.concept.is_state or mention.known is not None]
+        guessed = any(mention.known is not None for mention in moods)
+        if not guessed or clause.windows or clause.lengths or clause.repeated or any(mention.negated for mention in clause.mentions):
+            return
+        if any(mention.region for mention in moods):
+            return
+        text = self._between(clause.first, clause.stop)
+        meant = self.understanding.guess(text)
+        if meant is None or (text, moods[0].concept.name) in self.guessed:
+            return
+        known = Expression()
+        for mention in moods:
+            known = merged(known, scaled(mention.concept.expression, min(mention.gain, 1.0)) if mention.known is None else mention.known)
+        first = next((mention for mention in moods if mention.known is None), moods[0])
+        concept = replace(
+            first.concept, expression=meant.beside(known) if known.au else meant.face, side=self._named_side(text), is_state=True
+        )
+        span = (min(mention.first for mention in moods), max(mention.stop for mention in moods))
+        whole = Mention(concept, 1.0, False, "", "", moods[0].segment, *span, known=known)
+        clause.mentions = [whole, *(mention for mention in clause.mentions if mention not in moods)]
+
+    def _named_side(self, text: str) -> str:
+        """The first side of a sentence when a stretch of it names one: it has been read with it and must not be moved again."""
+        return self.first_side if {"left", "right"} & set(text.split()) else ""
 
     def _denies_doing(self) -> bool:
         """Whether the negator belongs to what happened (`hasn't slept`, `did not get the job`): then it is part of what is guessed."""
@@ -403,14 +450,16 @@ class _Reader:
 
     def _stretch(self) -> str:
         """The segment so far, without what joins it to the one before, and without what denies it as a whole."""
-        start = self.begun
-        while start < self.cursor:
-            found = self.lexicon.match(self.tokens[: self.cursor], start)
+        return self._between(self.begun, self.cursor)
+
+    def _between(self, start: int, stop: int) -> str:
+        while start < stop:
+            found = self.lexicon.match(self.tokens[:stop], start)
             if self.tokens[start] not in _BREAKS | _PAUSES and (found is None or found.meaning.kind not in ("with", "time")):
                 break
             start = found.stop if found else start + 1
         left_out = self.denied if self.negated and not self._denies_doing() else -1
-        words = [self.tokens[index] for index in range(start, self.cursor) if index != left_out]
+        words = [self.tokens[index] for index in range(start, stop) if index != left_out]
         return " ".join(word for word in words if word not in _BREAKS | _PAUSES)
 
     def _list_unknown(self) -> None:
@@ -439,25 +488,3 @@ class _Reader:
         self.sided = False
         self.region = ""
         self.since: int | None = None
-
-
-def _runs(words: list[Loose]) -> list[list[Loose]]:
-    """Words that stand next to each other, together."""
-    runs: list[list[Loose]] = []
-    for word in words:
-        if runs and runs[-1][-1].index == word.index - 1:
-            runs[-1].append(word)
-        else:
-            runs.append([word])
-    return runs
-
-
-def _without_empty(clauses: list[Clause]) -> list[Clause]:
-    """Clauses that say something; a speed at the very end belongs to the clause before it."""
-    kept: list[Clause] = []
-    for clause in clauses:
-        if clause.mentions:
-            kept.append(clause)
-        elif clause.speed and kept and not kept[-1].speed:
-            kept[-1].speed = clause.speed
-    return kept

@@ -188,8 +188,8 @@ def _event(mentions: list[Mention], parsed: Parsed, intensity: float, start: flo
             denied = _performed(mention, parsed, intensity)
             # Denying says what must not be seen; what another wish in the same breath needs stays.
             expression = replace(expression, au={**at_rest(denied).au, **expression.au})
-            opposite, names = mention.concept.opposite, {other.concept.name for other in mentions}
-            if opposite and opposite not in names and all(other.negated for other in mentions):
+            opposite = mention.concept.opposite
+            if opposite and len(mentions) == 1:  # Neither pleased nor displeased: nothing is left to suggest.
                 expression = merged(expression, scaled(states()[opposite].expression, OPPOSITE_GAIN * intensity))
                 expression = replace(expression, au={**expression.au, **at_rest(denied).au})
     moods = [mention for mention in mentions if mention.concept.is_state and not mention.negated]

@@ -11,12 +11,10 @@ from controllers.meaning import Meant
 Reading: TypeAlias = Literal["lexicon", "small", "minilm"]
 DEFAULT_READING: Reading = "small"
 READINGS: tuple[Reading, ...] = ("lexicon", "small", "minilm")
-SURE, SURE_OF_SCENERY, SURE_BESIDE = 0.1, 0.7, 0.5
-"""Probabilities from which a guess counts: of a stretch with unknown words, of one with plain words only, of a word beside a known wish."""
+SURE, NOTHING = 0.65, 0.25
+"""Probability of its likeliest unit from which a guess counts, and of `nothing facial` up to which it does."""
 _NEAREST = 0.1
 """Probability from which a word that is not understood has a nearest meaning."""
-_SECOND, _SECOND_SHARE = 0.4, 0.7
-"""Probability, and share of the first guess's, from which a second meaning of the same stretch counts."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +28,12 @@ class Understanding:
     english: Container[str] = frozenset()
     """Words that are English and therefore not misspelt."""
 
-    def guess(self, text: str, sure: float) -> tuple[list[str], Meant | None]:
-        """The concepts that a stretch of text is taken for, at most two, and all that the network thinks of it."""
+    def guess(self, text: str) -> Meant | None:
+        """What a stretch of text is taken for, or nothing where the network is not sure."""
         if self.meaning is None or not text:
-            return [], None
+            return None
         meant = self.meaning([text])[0]
-        first, second = meant.guesses[:2]
-        if first.probability < sure or meant.nothing >= first.probability:
-            return [], meant
-        both = second.probability >= max(_SECOND, _SECOND_SHARE * first.probability)
-        return [first.concept, second.concept] if both else [first.concept], meant
+        return meant if meant.sure >= SURE and meant.nothing < NOTHING else None
 
     def nearest(self, word: str) -> str:
         """The meaning that a word comes nearest to, or an empty string when it comes near none."""

@@ -95,12 +95,10 @@ class EvaluateText(Command):
         path = folder / "weights.safetensors"
         if path.is_file():
             return read_meaning(path)
-        from dataclasses import replace
-
-        from controllers.meaning_training import MeaningTrainingConfig, train_meaning
+        from controllers.meaning_training import train_meaning, training_config
         from controllers.phrases import held_out
 
-        config = replace(MeaningTrainingConfig(), front_end=self.front_end)
+        config = training_config(self.front_end)
 
         def report(step: int, means: dict[str, float]) -> None:
             tell(0.7 * step / config.training.steps, f"training without the phrases of S2, step {step}, loss {means['loss']:.3f}")
@@ -122,9 +120,10 @@ class EvaluateText(Command):
         """Ours and the simple ones; all know the same phrases."""
         import torch
 
+        from controllers.described import described_sentences
         from controllers.minilm import is_installed, load_minilm
         from controllers.phrases import held_out, lexicon_phrases, situation_phrases
-        from controllers.text_baselines import always, binary, keywords, nearest_by_letters, nearest_by_minilm, prototype
+        from controllers.text_baselines import always, binary, keywords, nearest_by_letters, nearest_by_minilm, nearest_described, prototype
         from controllers.text_evaluation import ours
 
         hidden = held_out().texts if withheld else frozenset()
@@ -139,6 +138,8 @@ class EvaluateText(Command):
         }
         if is_installed():
             methods["nearest by MiniLM"] = nearest_by_minilm(phrases, load_minilm())
+            known = [item for item in described_sentences() if not (withheld and held_out().occurs_in(item.text))]
+            methods["nearest described by MiniLM"] = nearest_described(known, load_minilm())
         return methods | {"binary edit": binary(model, torch.full_like(mean, _EDITED))}
 
 
@@ -158,7 +159,9 @@ def _tables() -> str:
     import zlib
     from json import dumps
 
+    from controllers.described import described_sentences
     from controllers.tables import read_table
 
     names = ("words", "emotions", "actions", "situations", "frames")
-    return f"{zlib.crc32(dumps([read_table(name) for name in names]).encode()):08x}"
+    faces = [(item.text, dict(item.expression.au)) for item in described_sentences()]
+    return f"{zlib.crc32(dumps([*(read_table(name) for name in names), faces]).encode()):08x}"

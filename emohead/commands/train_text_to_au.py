@@ -26,11 +26,11 @@ class TrainTextToAU(TrainingCommand):
     """What reads the text: the word vectors that ship, or MiniLM."""
     hold_out: bool = False
     """Withhold a fifth of the phrases of every meaning: the network that `emohead evaluate text` measures on unseen words."""
-    steps: int = 1500
-    """Training steps."""
-    batch: int = 256
-    """Sentences per step and process."""
-    width: int = 64
+    steps: int | None = None
+    """Training steps; 2,500, or 2,800 on MiniLM, if not given."""
+    batch: int | None = None
+    """Sentences per step and process; 256, or 64 on MiniLM, if not given."""
+    width: int = 128
     """Channels of the network, a multiple of 4."""
     seed: int = 0
     """Of the sentences, the first weights and every batch."""
@@ -60,29 +60,29 @@ class TrainTextToAU(TrainingCommand):
                 return Outcome(to_json(self.settings()))
 
             def report(step: int, means: dict[str, float]) -> None:
-                tell(step / self.steps, f"training, step {step} of {self.steps}, loss {means['loss']:.3f}")
+                tell(step / config.training.steps, f"training, step {step} of {config.training.steps}, loss {means['loss']:.3f}")
                 write_curves(self.work / "curves.png", log_lines(self.work))
 
             model = train_meaning(self.work, config=config, without=held_out() if self.hold_out else None, report=report)
             with whole_file(self.out) as partial:
                 save_meaning(model, partial)
         without = f", without {len(held_out().phrases)} phrases" if self.hold_out else ""
-        return Outcome(f"wrote {self.out}: {self.steps} steps of {self.batch} sentences{without}; see {self.work}")
+        return Outcome(f"wrote {self.out}: {config.training.steps} steps of {config.batch} sentences{without}; see {self.work}")
 
     def _config(self) -> "MeaningTrainingConfig":
         from dataclasses import replace
 
-        from controllers.meaning_training import MeaningTrainingConfig
+        from controllers.meaning_training import training_config
 
-        plain = MeaningTrainingConfig()
-        training = replace(plain.training, steps=self.steps, seed=self.seed, precision=self.precision)
-        return replace(plain, front_end=self.front_end, width=self.width, batch=self.batch, training=training)
+        plain = training_config(self.front_end)
+        training = replace(plain.training, steps=self.steps or plain.training.steps, seed=self.seed, precision=self.precision)
+        return replace(plain, width=self.width, batch=self.batch or plain.batch, training=training)
 
     def _check(self) -> None:
         from emohead.errors import InputError
 
         for name, value in (("steps", self.steps), ("batch", self.batch), ("width", self.width), ("threads", self.threads)):
-            if value < 1:
+            if value is not None and value < 1:
                 raise InputError(f"--{name} {value}: give 1 or more")
         if self.width % 4:
             raise InputError(f"--width {self.width}: give a multiple of 4")

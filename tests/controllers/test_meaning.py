@@ -5,13 +5,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from controllers.described import N_FACE, face_row
+from controllers.expression import mirrored
 from controllers.front_ends import MAX_WORDS, SmallFrontEnd, load_front_end
 from controllers.meaning import MeaningModel, left_handed, load_meaning, other_side, read_meaning, save_meaning
 from controllers.meaning_net import MeaningNetConfig
 from controllers.minilm import is_installed, load_minilm
 from controllers.phrases import concept_names
 from controllers.word_vectors import load_word_vectors, read_word_vectors, save_word_vectors
+from emohead.channels import N_AU
 from emohead.errors import InputError
+from emohead.head.action_units import mirror
 
 
 def cosine(one: str, other: str) -> float:
@@ -57,12 +61,13 @@ def test_words_spelt_alike_are_alike_though_unlisted():
 def test_a_model_is_written_and_read(tmp_path: Path):
     torch.manual_seed(0)
     front_end = load_front_end("small")
-    net = MeaningNetConfig(front_end.width, len(concept_names()), width=16).build().eval()
+    net = MeaningNetConfig(front_end.width, len(concept_names()), N_AU, N_FACE - N_AU, width=16).build().eval()
     save_meaning(MeaningModel(net, "small"), tmp_path / "net.safetensors")
     one, other = MeaningModel(net, "small")(["just won a medal"])[0], read_meaning(tmp_path / "net.safetensors")(["just won a medal"])[0]
     assert {guess.concept for guess in one.guesses} == set(concept_names())
     known = {guess.concept: guess.probability for guess in other.guesses}
     assert all(abs(known[guess.concept] - guess.probability) < 0.01 for guess in one.guesses)
+    assert (one.shown - other.shown).abs().max() < 0.01 and (one.row - other.row).abs().max() < 0.01
     (tmp_path / "text").write_text("no weights")
     with pytest.raises(InputError, match="not a text-to-AU network"):
         read_meaning(tmp_path / "text")
@@ -77,6 +82,8 @@ def test_left_and_right_are_exchanged_exactly():
     one, other = (model([f"swivels her neck to the {side}"])[0] for side in ("left", "right"))
     assert [other_side(guess.concept) for guess in one.guesses] == [guess.concept for guess in other.guesses]
     assert [guess.probability for guess in one.guesses] == [guess.probability for guess in other.guesses]
+    assert torch.equal(mirror(one.shown[None])[0], other.shown)
+    assert torch.equal(face_row(mirrored(one.face)), face_row(other.face))
     assert model([]) == []
 
 

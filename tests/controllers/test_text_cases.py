@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from controllers.described import described_sentences
 from controllers.meaning_corpus import MeaningCorpus
 from controllers.phrases import held_out, lexicon_phrases, situation_phrases
 from controllers.tables import read_table
@@ -36,7 +37,7 @@ def test_no_withheld_phrase_is_in_what_the_network_sees(corpus: MeaningCorpus):
     assert len([phrase for phrase in hidden.phrases if phrase.kind in ("state", "action")]) > 0.15 * len(lexicon_phrases())
     assert not hidden.texts & {phrase.text for phrase in corpus.phrases}
     examples = corpus.draw(3000, random.Random(7))
-    seen = [phrase.text for example in examples for phrase in example.meant]
+    seen = [phrase.text for example in examples for phrase in example.meant or ()]
     assert not any(hidden.occurs_in(text) for text in seen)
     assert {phrase.concept for phrase in corpus.phrases} == {phrase.concept for phrase in lexicon_phrases()}
     # A frame may happen to complete a phrase (`i feel blue`), and a slip of the pen may; no more than that.
@@ -93,6 +94,18 @@ def test_free_sentences_are_kept_out_of_training():
     assert not {sentence for sentence in free & trained if sentence.count(" ") >= 4}
     drawn = MeaningCorpus(load_word_vectors()).draw(5000, random.Random(3))
     assert not {sentence for sentence in free & {plain(example.text) for example in drawn} if sentence.count(" ") >= 4}
+
+
+@pytest.mark.parametrize("folder", [FOLDER, FOLDER / "development"])
+def test_no_described_sentence_is_nearly_one_that_is_measured(folder: Path):
+    rows = (folder / "paraphrases.tsv").read_text().splitlines()[1:]
+    measured = [frozenset(plain(row.split("\t")[2]).split()) for row in rows]
+    exact = {plain(row.split("\t")[2]) for row in rows}
+    for item in described_sentences():
+        assert plain(item.text) not in exact, item.text
+        words = frozenset(plain(item.text).split())
+        if len(words) >= 4:
+            assert not any(len(words & other) > 0.7 * len(words | other) for other in measured), item.text
 
 
 def plain(text: str) -> str:
