@@ -379,7 +379,7 @@ class _Reader:
             return
         for run in runs([loose for loose in self.loose if loose.kind == "unknown"]):
             text = " ".join(self.tokens[loose.index] for loose in run)
-            if self._take_for(run, text):
+            if self.understanding.names(text) and self._take_for(run, text):
                 self.loose = [loose for loose in self.loose if loose not in run]
 
     def _colour(self, mention: Mention) -> bool:
@@ -387,7 +387,8 @@ class _Reader:
         if not mention.concept.is_state or mention.negated or all(loose.kind == "plain" for loose in self.loose):
             return False
         text = self._stretch()
-        meant = self.understanding.guess(text)
+        rest = " ".join(self._between(*span) for span in ((self.begun, mention.first), (mention.stop, self.cursor)))
+        meant = self.understanding.guess(text) if self.understanding.guess(rest.strip()) else None
         if meant is None:
             return False
         mention.known = scaled(mention.concept.expression, min(mention.gain, 1.0))

@@ -13,6 +13,8 @@ DEFAULT_READING: Reading = "small"
 READINGS: tuple[Reading, ...] = ("lexicon", "small", "minilm")
 SURE, NOTHING = 0.65, 0.25
 """Probability of its likeliest unit from which a guess counts, and of `nothing facial` up to which it does."""
+NAMED = 0.5
+"""Probability of a meaning from which words beside a known wish count by themselves."""
 _NEAREST = 0.1
 """Probability from which a word that is not understood has a nearest meaning."""
 
@@ -34,6 +36,10 @@ class Understanding:
             return None
         meant = self.meaning([text])[0]
         return meant if meant.sure >= SURE and meant.nothing < NOTHING else None
+
+    def names(self, words: str) -> bool:
+        """Whether some words, out of their sentence, clearly name a known meaning."""
+        return self.meaning is not None and self.meaning([words])[0].guesses[0].probability >= NAMED
 
     def nearest(self, word: str) -> str:
         """The meaning that a word comes nearest to, or an empty string when it comes near none."""

@@ -28,8 +28,8 @@ from emohead.types import AUTrack, HeadMotion, PhoneSegment, Waveform
 if TYPE_CHECKING:
     from controllers.plan import TextPlan
     from controllers.reference import ReferenceController
-    from controllers.voice import VoiceController
     from controllers.understanding import Reading
+    from controllers.voice import VoiceController
 
 SILENCE_PEAK = 1e-3
 """A recording whose peak stays below this (-60 dB) has no voice in it."""
@@ -386,10 +386,10 @@ def _tagged(request: Request, voice: Waveform, transcript: str | Sequence[PhoneS
 def _reading(name: str) -> "Reading":
     from controllers.understanding import READINGS
 
-    found = next((reading for reading in READINGS if reading == name), None)
-    if found is None:
-        raise InputError(f"unknown reading {name!r}; use one of {', '.join(READINGS)}")
-    return found
+    for reading in READINGS:
+        if name == reading:
+            return reading
+    raise InputError(f"unknown reading {name!r}; use one of {', '.join(READINGS)}")
 
 
 def _head_called(name: str) -> HeadModel:
