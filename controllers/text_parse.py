@@ -384,11 +384,12 @@ class _Reader:
 
     def _colour(self, mention: Mention) -> bool:
         """Whether unknown words change what a known mood looks like: jealous `of his brother's new car`."""
-        if not mention.concept.is_state or mention.negated or all(loose.kind == "plain" for loose in self.loose):
+        plain = all(loose.kind == "plain" for loose in self.loose)
+        if plain or mention.negated or mention.side or mention.concept.gesture or not mention.concept.expression.au:
             return False
         text = self._stretch()
         rest = " ".join(self._between(*span) for span in ((self.begun, mention.first), (mention.stop, self.cursor)))
-        meant = self.understanding.guess(text) if self.understanding.guess(rest.strip()) else None
+        meant = None if self.understanding.is_scenery(rest) else self.understanding.guess(text)
         if meant is None:
             return False
         mention.known = scaled(mention.concept.expression, min(mention.gain, 1.0))

@@ -13,6 +13,8 @@ DEFAULT_READING: Reading = "small"
 READINGS: tuple[Reading, ...] = ("lexicon", "small", "minilm")
 SURE, NOTHING = 0.65, 0.25
 """Probability of its likeliest unit from which a guess counts, and of `nothing facial` up to which it does."""
+SCENERY = 0.5
+"""Probability of `nothing facial` from which words beside a known mood leave it as it is."""
 NAMED = 0.5
 """Probability of a meaning from which words beside a known wish count by themselves."""
 _NEAREST = 0.1
@@ -36,6 +38,10 @@ class Understanding:
             return None
         meant = self.meaning([text])[0]
         return meant if meant.sure >= SURE and meant.nothing < NOTHING else None
+
+    def is_scenery(self, text: str) -> bool:
+        """Whether a text says nothing about a face."""
+        return self.meaning is None or not text.strip() or self.meaning([text])[0].nothing >= SCENERY
 
     def names(self, words: str) -> bool:
         """Whether some words, out of their sentence, clearly name a known meaning."""
