@@ -128,7 +128,7 @@ def stream(bench: Bench) -> Iterator[str]:
     audio = _joined(bench, slice(0, 4))
     for count in (4, 6):
         engine = replace(bench.engine, sampling=SamplingConfig(steps=count))
-        for config in (StreamConfig(chunk=0.08, look_ahead=0.08), StreamConfig(), StreamConfig(chunk=0.16, look_ahead=0.12)):
+        for config in (StreamConfig(), StreamConfig(look_ahead=0.12), StreamConfig(chunk=0.16, look_ahead=0.12)):
             chunks, seconds = _streamed(engine, bench.net, audio, config, 0.02)
             whole, _ = _streamed(engine, bench.net, audio, config, audio.duration)
             rig, at_once = (torch.cat([chunk.rig for chunk in parts]) for parts in (chunks, whole))
@@ -155,7 +155,8 @@ def ahead(bench: Bench) -> Iterator[str]:
         ) -> HeadMotion:
             stream = MotionStream(engine, config=replace(config, fps=fps), net=bench.net, seed=seed)
             stream.ask(prompt)
-            return _joined_motion(stream.push(audio) + stream.finish(), fps)
+            # A stream ends with a whole frame, a recording may end within one.
+            return _joined_motion(stream.push(audio) + stream.finish(), fps).frames(0, max(1, round(audio.duration * fps)))
 
         lips = truth_scores(bench.clips[:8], lambda voices, made=streamed: made, load_generic(), lambda audio: heard[id(audio)], judges)
         yield f"| {1000 * seconds:.0f} | {lips['lve_mm']:.2f} | {lips['opening_r']:.3f} | {lips['sync_retrieval']:.3f} |"

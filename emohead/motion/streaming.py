@@ -43,7 +43,7 @@ class StreamConfig:
 
     chunk: float = 0.08
     """Seconds of motion drawn at once; a multiple of 0.04."""
-    look_ahead: float = 0.12
+    look_ahead: float = 0.08
     """Seconds of sound after a chunk that it waits for; a multiple of 0.04."""
     past: float = 1.0
     """Seconds of motion that each chunk continues; a multiple of 0.04."""
