@@ -68,7 +68,8 @@ class Loose:
     index: int
     """Of the token."""
     kind: str
-    """`unknown`, `event` (a mood's word that is used for a doing: `lost the keys`), or `plain` (people, scenery)."""
+    """`unknown`, `event` (a mood's word that is used for a doing: `lost the keys`), `plain` (people, scenery), or `thing` (a mood's word
+    that describes a thing: `a warm room`)."""
     modifiers: Modifiers
     """What stood before it."""
 

@@ -157,7 +157,7 @@ class _Reader:
         concept = meaning.concept
         assert concept is not None
         if meaning.phrase in self.lexicon.ambiguous and self.lexicon.is_thing(self.tokens, found.stop):
-            return self._leave_loose(index, "plain")  # A blue coat, a warm room: the word is about the thing.
+            return self._leave_loose(index, "thing")  # A blue coat, a warm room: the word is about the thing.
         if meaning.phrase in self.lexicon.doings and self.lexicon.is_object(self.tokens, found.stop):
             return self._leave_loose(index, "event")  # Lost the keys, moved the chair: the word is about what was done.
         for inner in found.inside:
@@ -365,8 +365,10 @@ class _Reader:
     def _guess(self) -> None:
         """Asks what the loose words mean: together with the whole stretch, or each run of them for itself beside a known wish."""
         if self._last_in_segment() is None:
-            said = any(loose.kind != "plain" for loose in self.loose)
-            if said and self._take_for(self.loose, self._stretch()):
+            kinds, text = {loose.kind for loose in self.loose}, self._stretch()
+            # Plain words may tell something too (`just got the job`), but not a warm room.
+            certain = kinds == {"plain"} and self.understanding.is_certain(text)
+            if (certain or not kinds <= {"plain", "thing"}) and self._take_for(self.loose, text):
                 self.loose = []
             return
         weak = [mention for mention in self.clause.mentions if mention.segment == self.segment]
@@ -384,7 +386,7 @@ class _Reader:
 
     def _colour(self, mention: Mention) -> bool:
         """Whether unknown words change what a known mood looks like: jealous `of his brother's new car`."""
-        plain = all(loose.kind == "plain" for loose in self.loose)
+        plain = all(loose.kind in ("plain", "thing") for loose in self.loose)
         if plain or mention.negated or mention.side or mention.concept.gesture or not mention.concept.expression.au:
             return False
         text = self._stretch()

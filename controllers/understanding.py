@@ -13,6 +13,8 @@ DEFAULT_READING: Reading = "small"
 READINGS: tuple[Reading, ...] = ("lexicon", "small", "minilm")
 SURE, NOTHING = 0.65, 0.25
 """Probability of its likeliest unit from which a guess counts, and of `nothing facial` up to which it does."""
+CERTAIN, HARDLY = 0.75, 0.1
+"""The same for a text of plain words."""
 SCENERY = 0.5
 """Probability of `nothing facial` from which words beside a known mood leave it as it is."""
 NAMED = 0.5
@@ -38,6 +40,11 @@ class Understanding:
             return None
         meant = self.meaning([text])[0]
         return meant if meant.sure >= SURE and meant.nothing < NOTHING else None
+
+    def is_certain(self, text: str) -> bool:
+        """Whether the network has hardly a doubt that a text of plain words asks for a face."""
+        meant = self.guess(text)
+        return meant is not None and meant.sure >= CERTAIN and meant.nothing < HARDLY
 
     def is_scenery(self, text: str) -> bool:
         """Whether a text says nothing about a face."""
