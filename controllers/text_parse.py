@@ -365,10 +365,11 @@ class _Reader:
     def _guess(self) -> None:
         """Asks what the loose words mean: together with the whole stretch, or each run of them for itself beside a known wish."""
         if self._last_in_segment() is None:
-            kinds, text = {loose.kind for loose in self.loose}, self._stretch()
-            # Plain words may tell something too (`just got the job`), but not a warm room.
-            certain = kinds == {"plain"} and self.understanding.is_certain(text)
-            if (certain or not kinds <= {"plain", "thing"}) and self._take_for(self.loose, text):
+            kinds = {loose.kind for loose in self.loose}
+            # Plain words may tell something too (`just got the job`), but not with a thing among them (`a warm room`).
+            if "thing" in kinds and kinds <= {"plain", "thing"}:
+                return
+            if self._take_for(self.loose, self._stretch(), plain=kinds == {"plain"}):
                 self.loose = []
             return
         weak = [mention for mention in self.clause.mentions if mention.segment == self.segment]
@@ -400,9 +401,9 @@ class _Reader:
         self.loose = []
         return True
 
-    def _take_for(self, words: list[Loose], text: str) -> bool:
+    def _take_for(self, words: list[Loose], text: str, *, plain: bool = False) -> bool:
         """Mentions what a stretch is taken for; whether it was taken for anything."""
-        meant = self.understanding.guess(text)
+        meant = self.understanding.guess(text, plain=plain)
         if meant is None:
             return False
         self.negated = self.negated and not self._denies_doing()
@@ -428,8 +429,10 @@ class _Reader:
         if any(mention.region for mention in moods):
             return
         text = self._between(clause.first, clause.stop)
+        if any(text == asked for asked, _ in self.guessed):
+            return  # It was asked about as a whole already.
         meant = self.understanding.guess(text)
-        if meant is None or (text, moods[0].concept.name) in self.guessed:
+        if meant is None:
             return
         known = Expression()
         for mention in moods:

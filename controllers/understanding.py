@@ -34,17 +34,12 @@ class Understanding:
     english: Container[str] = frozenset()
     """Words that are English and therefore not misspelt."""
 
-    def guess(self, text: str) -> Meant | None:
-        """What a stretch of text is taken for, or nothing where the network is not sure."""
+    def guess(self, text: str, *, plain: bool = False) -> Meant | None:
+        """What a stretch of text is taken for, or nothing where the network is not sure; it must be surer of a text of plain words."""
         if self.meaning is None or not text:
             return None
-        meant = self.meaning([text])[0]
-        return meant if meant.sure >= SURE and meant.nothing < NOTHING else None
-
-    def is_certain(self, text: str) -> bool:
-        """Whether the network has hardly a doubt that a text of plain words asks for a face."""
-        meant = self.guess(text)
-        return meant is not None and meant.sure >= CERTAIN and meant.nothing < HARDLY
+        meant, (sure, nothing) = self.meaning([text])[0], (CERTAIN, HARDLY) if plain else (SURE, NOTHING)
+        return meant if meant.sure >= sure and meant.nothing < nothing else None
 
     def is_scenery(self, text: str) -> bool:
         """Whether a text says nothing about a face."""

@@ -1,6 +1,7 @@
 """The command line: `emohead COMMAND`. Failures are one line on the error stream; exit codes are those of `emohead.errors`."""
 
 import io
+import os
 import sys
 import traceback
 import warnings
@@ -121,8 +122,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for warning in outcome.warnings:
         print(f"emohead: warning: {warning}", file=sys.stderr)
     if outcome.text:
-        print(outcome.text)
+        _say(outcome.text)
     return outcome.exit_code
+
+
+def _say(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # `emohead au .. | head`: the reader has seen enough, and nothing more must be written when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parse(arguments: Sequence[str]) -> Any:

@@ -167,6 +167,15 @@ sys.exit(main(["doctor"]))
     assert "our own fault" in ended.stderr and "ZeroDivisionError" in ended.stderr
 
 
+def test_a_reader_who_has_seen_enough_is_no_fault():
+    """`emohead au .. | head -1`, with a head that has gone before the first line comes."""
+    command = [sys.executable, "-c", "from emohead.cli import main; raise SystemExit(main(['au', 'happy']))"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == "" and process.wait(60) == 0
+
+
 def test_memory_that_cannot_be_had_is_exit_code_3(desk: Path):
     script = """
 import resource, sys

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from emohead.commands.options import Command, Outcome, to_json
+from emohead.commands.options import Outcome, TrainingCommand, to_json
 
 if TYPE_CHECKING:
     from controllers.binding_training import BindingTrainingConfig
@@ -14,15 +14,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainBinding(Command):
+class TrainBinding(TrainingCommand):
     """Train the emotion space: performances for faces, acted voices, generated sentences and the tables' expressions.
 
     What is read from recordings, checkpoints, log, settings and curves stay in --work, where the same command goes on after a stop. It
     needs the extra `train`.
     """
 
-    out: Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
-    """The weights to write (.safetensors)."""
     performances: Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
     """Performances to learn faces from: the folder `performances` that emohead train motion makes in its --work."""
     work: Annotated[Path, tyro.conf.arg(metavar="FOLDER")] = Path("build/binding")
@@ -39,14 +37,8 @@ class TrainBinding(Command):
     """Strengths of the label of each state of the tables, and windows of faces that it is laid over."""
     width: int = 96
     """Hidden units of each adapter."""
-    precision: Literal["no", "bf16", "fp16"] = "no"
-    """Mixed precision."""
-    threads: int = 1
-    """CPU threads; more than there are free cores makes it slower."""
     seed: int = 0
     """Of what is drawn, the first weights and every batch."""
-    dry_run: bool = False
-    """Check everything, print the resolved settings and stop."""
 
     def run(self) -> Outcome:
         """Read what there is to learn from, train and write the weights."""
@@ -70,7 +62,7 @@ class TrainBinding(Command):
             config, voices = self._config(), self._voices()
             corpus = load_motion_corpus(self.performances)
             if self.dry_run:
-                return Outcome(to_json(self._settings() | {"n_performances": corpus.n_clips, "n_voices": len(voices)}))
+                return Outcome(to_json(self.settings() | {"n_performances": corpus.n_clips, "n_voices": len(voices)}))
             self.work.mkdir(parents=True, exist_ok=True)
             faces = faces_of(corpus, self.work / "faces.npz", progress=lambda share, text: tell(0.4 * share, text))
             tones = (
@@ -109,6 +101,3 @@ class TrainBinding(Command):
         for name in ("steps", "batch", "per_state", "width", "threads"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)}: give 1 or more")
-
-    def _settings(self) -> dict[str, Any]:
-        return {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items() if name != "debug"}
