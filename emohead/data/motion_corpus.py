@@ -25,11 +25,11 @@ from emohead.motion.features.base import SpeechEncoder, check_features
 from emohead.motion.features.phone_bottleneck import N_FEATURES
 from emohead.motion.features.sounds import sounds
 from emohead.motion.phone_net import PhoneNet
-from emohead.motion.phones import PHONES
-from emohead.motion.rules import RuleConfig
+from emohead.motion.phones import PHONE_INDEX, PHONES
+from emohead.motion.rules import RuleConfig, with_closure_threshold
 from emohead.motion.style import N_STYLE, style_of
 from emohead.motion.vector import N_CHANNELS, to_vectors
-from emohead.types import AUTrack, PhoneSegment, Waveform
+from emohead.types import AUTrack, PhonePosteriors, PhoneSegment, Waveform
 
 MOTION_RATE, PROMPT_RATE = 50.0, 25.0
 """Frames per second of motion and of prompts."""
@@ -49,6 +49,13 @@ class MotionCorpusConfig:
     """Length of each."""
     clean: float = 0.25
     """Share of voices that are not distorted."""
+    by_ear: float = 0.5
+    """Share of performances whose mouth follows what the phone network hears, doubts and all, instead of the phones that are known.
+
+    Strangers' voices are heard with doubts, and a mouth that believes the likeliest phone is wrong more often than one that hedges.
+    """
+    silent: float = 0.1
+    """Share of performances in which nobody speaks."""
     plans: PlanConfig = field(default_factory=PlanConfig)
     """What is asked for."""
     seed: int = 0
@@ -192,13 +199,18 @@ def _clip(
 ) -> dict[str, np.ndarray]:
     random = np.random.default_rng((config.seed, number))
     samples, labels = batches.clip(random)
+    silent = random.random() < config.silent
+    if silent:
+        samples, labels = np.zeros_like(samples), np.full_like(labels, PHONE_INDEX["pau"])
     audio = Waveform(torch.from_numpy(samples), CORPUS_RATE)
     plan = random_plan(round(config.seconds * MOTION_RATE), MOTION_RATE, prototypes, random, config=config.plans)
-    engine = random_style(random).build()
-    motion, closure = engine.parts(audio, segments_of(labels), prompt=plan.track, fps=MOTION_RATE, seed=int(random.integers(2**31)))
+    engine = with_closure_threshold(random_style(random), net.config.closure_threshold).build()
+    distorted, heard = _heard(audio, net, random, config)
+    speech = heard if random.random() < config.by_ear and not silent else segments_of(labels)
+    motion, closure = engine.parts(audio, speech, prompt=plan.track, fps=MOTION_RATE, seed=int(random.integers(2**31)))
     vectors = to_vectors(motion, closure)
     return {
-        "features": sounds(*_heard(audio, net, random, config), encoder).numpy(),
+        "features": sounds(distorted, heard, encoder).numpy(),
         "labels": labels,
         "motion": vectors.numpy(),
         "style": style_of(vectors, MOTION_RATE).numpy(),
@@ -206,7 +218,7 @@ def _clip(
     }
 
 
-def _heard(audio: Waveform, net: PhoneNet, random: np.random.Generator, config: MotionCorpusConfig):
+def _heard(audio: Waveform, net: PhoneNet, random: np.random.Generator, config: MotionCorpusConfig) -> tuple[Waveform, PhonePosteriors]:
     if random.random() >= config.clean:
         generator = torch.Generator().manual_seed(int(random.integers(2**62)))
         distortion = replace(BatchConfig().augment, babble=0.0)  # there is no other clip to babble

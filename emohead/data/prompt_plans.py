@@ -17,6 +17,8 @@ from emohead.types import AUTrack
 
 EMOTIONS: tuple[str, ...] = ("happy", "sad", "surprised", "fearful", "angry", "disgusted", "contemptuous")
 """The emotions that the diffusion knows by name (`E` = 7), in the order of its condition."""
+_ONE_SIDE_ONLY = ("AU30L", "AU30R")
+"""A jaw that is drawn to both sides stays where it is."""
 _GAZE_RANGE, _HEAD_RANGE = (0.4, 0.3), (0.2, 0.3, 0.15)
 """Radians: how far a pose prompt goes."""
 
@@ -25,14 +27,16 @@ _GAZE_RANGE, _HEAD_RANGE = (0.4, 0.3), (0.2, 0.3, 0.15)
 class PlanConfig:
     """How often what is asked for; shares 0..1 of the clips."""
 
-    nothing: float = 0.2
+    nothing: float = 0.15
     """Nothing at all."""
-    emotion: float = 0.35
+    emotion: float = 0.3
     """One of `EMOTIONS`, or two in turn."""
-    units: float = 0.35
+    units: float = 0.4
     """One to four action units, the others left to the face."""
-    only: float = 0.1
+    only: float = 0.15
     """One to four action units, the others asked to rest."""
+    one_sided: float = 0.5
+    """Of action units that have sides: asked of one alone."""
     pose: float = 0.15
     """A gaze or head pose beside it."""
 
@@ -69,7 +73,7 @@ def random_plan(
     if kind == 1:
         _ask_emotions(track, emotion, prototypes, random)
     elif kind > 1:
-        _ask_units(track, random, others_rest=kind == 3)
+        _ask_units(track, random, one_sided=config.one_sided, others_rest=kind == 3)
     if random.random() < config.pose:
         _ask_pose(track, random)
     return PromptPlan(track, emotion)
@@ -94,13 +98,13 @@ def _ask_emotions(track: AUTrack, emotion: Tensor, prototypes: Mapping[str, Tens
     track.intensity[:] = torch.where(track.weight > 0, (track.intensity / asked_at_all).clamp(max=1.0), track.intensity)
 
 
-def _ask_units(track: AUTrack, random: np.random.Generator, *, others_rest: bool) -> None:
+def _ask_units(track: AUTrack, random: np.random.Generator, *, one_sided: float, others_rest: bool) -> None:
     duration = track.n_frames / track.fps
     if others_rest:
         track.weight[:] = 1.0
     for _ in range(int(random.integers(1, 5))):
         name = AU_NAMES[int(random.integers(N_AU))]
-        names = {name, other_side(name)} if random.random() < 0.6 else {name}
+        names = {name} if name in _ONE_SIDE_ONLY or random.random() < one_sided else {name, other_side(name)}
         level = float(random.choice([random.uniform(), random.uniform(0.6, 1.0), 0.0], p=[0.55, 0.3, 0.15]))
         whole = random.random() < 0.4
         course = (

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from emohead.channels import N_AU, RIG_INDEX
+from emohead.channels import AU_INDEX, AU_NAMES, N_AU, RIG_INDEX, other_side
 from emohead.head.action_units import au_to_rig
 from emohead.motion.closures import parting_mm
 from emohead.motion.denoiser import FRAMES_PER_TOKEN, DenoiserConfig
@@ -17,6 +17,8 @@ from emohead.motion.vector import CHANNELS, N_CHANNELS, RIG_CHANNELS, MotionScal
 
 _CLOSING_MM = 1.5
 """Lip opening at which its error still weighs 1/e more than that of an open mouth."""
+_MOVED = 0.05
+"""Coefficient from which an action unit at full intensity moves a channel."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class LossWeights:
     silence: float = 0.2
     """Change of the mouth where nobody speaks, beyond that of the truth."""
     asked: float = 1.0
-    """Additional weight of what was asked for: upper face where an action unit has weight."""
+    """Additional weight of the channels that an action unit with weight moves, and of their mirror images."""
     adversarial: float = 0.0
     """Cannot be told from performances; an option, .01 to .05."""
 
@@ -51,6 +53,7 @@ class DiffusionLoss(nn.Module):
     parting: Tensor
     rest: Tensor
     to_units: Tensor
+    concerned: Tensor
 
     def __init__(self, scale: MotionScale, weights: LossWeights, velocity_spread: Float[Tensor, " M"], network: DenoiserConfig):
         super().__init__()
@@ -69,7 +72,8 @@ class DiffusionLoss(nn.Module):
         self.register_buffer("parting", parting)
         self.register_buffer("rest", (scale.mean * parting).sum())
         self.register_buffer("to_units", units_of_channels())
-        self.mouth, self.upper = columns_of("mouth"), columns_of("upper")
+        self.register_buffer("concerned", concerned_channels())
+        self.mouth = columns_of("mouth")
 
     def forward(self, predicted: Float[Tensor, "B T M"], batch: MotionBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum and its terms; what is given counts nothing.
@@ -80,8 +84,7 @@ class DiffusionLoss(nn.Module):
         free = 1.0 - batch.conditions.mask
         counted = free.mean().clamp(min=1e-3)
         weight = batch.conditions.prompt[..., N_AU : 2 * N_AU]
-        emphasis = torch.ones_like(free)
-        emphasis[..., self.upper] += weights.asked * weight.amax(-1).repeat_interleave(FRAMES_PER_TOKEN, 1)[..., None]
+        emphasis = 1.0 + weights.asked * (weight @ self.concerned).clamp(max=1.0).repeat_interleave(FRAMES_PER_TOKEN, 1)
         error = predicted - clean
         terms = {"motion": (error.square() * emphasis * free).mean() / counted}
         between = free[:, 1:] * free[:, :-1]
@@ -112,9 +115,22 @@ class DiffusionLoss(nn.Module):
 
 def units_of_channels() -> Float[Tensor, "M A"]:
     """From changes of the channels to those of each action unit that by itself explains them best, by the linear part of `au_to_rig`."""
+    effect = _effect()
+    return (effect / effect.square().sum(1, keepdim=True).clamp(min=1e-6)).T.contiguous()
+
+
+def concerned_channels() -> Float[Tensor, "A M"]:
+    """1 where an action unit, or the same on the other side, moves a channel: a wish for one side says something about both."""
+    moved = _effect() > _MOVED
+    mirrored = [AU_INDEX[other_side(name)] for name in AU_NAMES]
+    return (moved | moved[mirrored]).float()
+
+
+def _effect() -> Float[Tensor, "A M"]:
+    """The channels of each action unit at full intensity."""
     effect = torch.zeros(N_AU, N_CHANNELS)
     effect[:, : len(RIG_CHANNELS)] = au_to_rig(torch.eye(N_AU))[:, [RIG_INDEX[name] for name in RIG_CHANNELS]]
-    return (effect / effect.square().sum(1, keepdim=True).clamp(min=1e-6)).T.contiguous()
+    return effect
 
 
 def velocity_spread(motion: Float[Tensor, "n T M"]) -> Float[Tensor, " M"]:

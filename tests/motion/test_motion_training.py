@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from emohead.channels import AU_INDEX, N_AU, RIG_INDEX
+from emohead.channels import AU_INDEX, AU_NAMES, N_AU, RIG_INDEX, other_side
 from emohead.data.alignments import UNKNOWN_LABEL
 from emohead.data.motion_corpus import MotionCorpus, MotionCorpusConfig, build_motion_corpus, load_motion_corpus, segments_of
 from emohead.data.phone_corpus import PhoneCorpus, Utterance
@@ -16,7 +16,7 @@ from emohead.data.prompt_plans import EMOTIONS, PlanConfig, random_plan
 from emohead.errors import InputError
 from emohead.head.action_units import au_to_rig
 from emohead.motion.diffusion_engine import DiffusionEngine
-from emohead.motion.diffusion_loss import DiffusionLoss, LossWeights, units_of_channels, velocity_spread
+from emohead.motion.diffusion_loss import DiffusionLoss, LossWeights, concerned_channels, units_of_channels, velocity_spread
 from emohead.motion.diffusion_model import save_diffusion
 from emohead.motion.features.mel import LogMel
 from emohead.motion.features.phone_bottleneck import N_FEATURES
@@ -28,7 +28,7 @@ from emohead.motion.phone_net import PhoneNetConfig, load_phone_net
 from emohead.motion.phones import PHONE_INDEX, PHONES
 from emohead.motion.readers import EmotionReader, PhoneReader, SyncExpert, held
 from emohead.motion.training import TrainingConfig, log_lines
-from emohead.motion.vector import N_CHANNELS, RIG_CHANNELS, MotionScale
+from emohead.motion.vector import INDEX, N_CHANNELS, RIG_CHANNELS, MotionScale
 from tests.tiny import voice
 
 pytest.importorskip("diffusers")
@@ -101,6 +101,35 @@ def test_plans_ask_for_what_they_say():
     emotion = random_plan(400, 50.0, PROTOTYPES, np.random.default_rng(2), config=shares("emotion"))
     assert float(emotion.emotion.max()) > 0.2 and float(emotion.track.weight.max()) > 0.5
     assert float(emotion.track.intensity.max()) <= 1.0
+
+
+def test_units_are_asked_of_one_side_as_often_as_settings_say():
+    always, never = (replace(shares("units"), one_sided=share) for share in (1.0, 0.0))
+    for number in range(30):
+        alone = random_plan(100, 50.0, PROTOTYPES, np.random.default_rng(number), config=never).track.weight.amax(0)
+        for left, right in ((name, other_side(name)) for name in AU_NAMES if name.endswith("L") and name != "AU30L"):
+            assert float(alone[AU_INDEX[left]]) == float(alone[AU_INDEX[right]])
+    lopsided = [random_plan(100, 50.0, PROTOTYPES, np.random.default_rng(n), config=always).track.weight.amax(0) for n in range(30)]
+    assert sum(bool(weight[AU_INDEX["AU12L"]] > 0) != bool(weight[AU_INDEX["AU12R"]] > 0) for weight in lopsided) >= 2
+
+
+def test_a_mouth_follows_what_is_known_or_what_is_heard(tmp_path: Path, speech: PhoneCorpus):
+    net = replace(PhoneNetConfig(), width=16, n_blocks=2).build()
+
+    def jaw(name: str, **settings: float) -> np.ndarray:
+        config = MotionCorpusConfig(n_clips=2, seconds=2.4, clean=1.0, plans=shares("nothing"), **settings)  # pyright: ignore[reportArgumentType]
+        return build_motion_corpus(tmp_path / name, [(speech, 1.0)], net, PROTOTYPES, config=config).motion[..., INDEX["jawOpen"]]
+
+    known, heard, nobody = jaw("known", by_ear=0.0, silent=0.0), jaw("heard", by_ear=1.0, silent=0.0), jaw("nobody", silent=1.0)
+    # An untrained network hears nothing in particular, so its mouth has next to nothing to do.
+    assert known.std() > 2 * heard.std() and nobody.std() < 0.01
+
+
+def test_a_wish_for_one_side_concerns_both():
+    concerned = concerned_channels()
+    left, right = (concerned[AU_INDEX[name]] for name in ("AU12L", "AU12R"))
+    assert torch.equal(left, right) and bool(left[INDEX["mouthSmileLeft"]]) and bool(left[INDEX["mouthSmileRight"]])
+    assert not bool(left[INDEX["browInnerUp"]])
 
 
 def test_batches_are_functions_of_the_step(corpus: MotionCorpus):
