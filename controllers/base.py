@@ -6,7 +6,7 @@ from controllers.keyframes import KeyframeController
 from controllers.labels import LabelController
 from controllers.reference import ReferenceController
 from controllers.sliders import SliderController
-from controllers.text_to_au import TextController
+from controllers.text_controller import TextController
 from emohead.types import AUTrack
 
 

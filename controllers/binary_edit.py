@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from controllers.meaning import MeaningModel, load_meaning, other_side
+from controllers.handedness import other_side
+from controllers.meaning import MeaningModel, load_meaning
 from controllers.states import actions, states
 from emohead.channels import AU_INDEX, N_AU
 from emohead.errors import InputError

@@ -1,22 +1,23 @@
-"""Text to what the meaning network reads: vectors of words that ship (`small`), or of whole sentences by MiniLM (`minilm`)."""
+"""Text to what the meaning network reads: vectors of words that ship (`small`), MiniLM (`minilm`) or a CLIP of one's own (`clip`)."""
 
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Literal, TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from controllers.minilm import MiniLM, load_minilm
+from controllers.clip_text import DEFAULT_SOURCE, ClipFrontEnd
+from controllers.minilm import MAX_TOKENS, MiniLM, load_minilm
+from controllers.text_features import FrontEnd, TextFeatures
 from controllers.word_vectors import WordVectors, load_word_vectors
 
-FrontEndName: TypeAlias = Literal["small", "minilm"]
-FRONT_ENDS: tuple[FrontEndName, ...] = ("small", "minilm")
+FrontEndName: TypeAlias = Literal["small", "minilm", "clip"]
+FRONT_ENDS: tuple[FrontEndName, ...] = ("small", "minilm", "clip")
 MAX_WORDS = 40
 """Words of a stretch that are read; the rest is cut off."""
 _SPELLING = 96
@@ -29,40 +30,14 @@ _NO_MEANING, _NO_SPELLING, _BLUR = 0.1, 0.4, 0.2
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 
 
-@dataclass(frozen=True)
-class TextFeatures:
-    """What a front end makes of some texts."""
-
-    values: Float[Tensor, "B L D"]
-    """A row per word, or one for the whole text."""
-    there: Float[Tensor, "B L"]
-    """1 where there is a row, 0 where a shorter text was filled up."""
-
-
-@runtime_checkable
-class FrontEnd(Protocol):
-    """Turns texts into rows of numbers. It learns nothing; what it knows it was made with."""
-
-    @property
-    def width(self) -> int:
-        """Numbers in a row."""
-        ...
-
-    def __call__(self, texts: Sequence[str]) -> TextFeatures:
-        """Rows of each text; a text without a word has one row of zeros."""
-        ...
-
-    def weakened(self, values: Float[Tensor, "B L D"]) -> Float[Tensor, "B L D"]:
-        """Rows with part of what they tell blotted out at random, so that training does not learn single words by heart."""
-        ...
-
-
 class SmallFrontEnd:
     """Per word its vector, whether it has one, and its spelling.
 
     The spelling is a sum over the word's character 3- to 5-grams (facial-motion notes 5.3), each hashed to a fixed row of signs: words with
     many of them in common are alike, whether they are in the list or not.
     """
+
+    longest = MAX_WORDS
 
     def __init__(self, vectors: WordVectors):
         self._vectors = vectors
@@ -105,7 +80,7 @@ class SmallFrontEnd:
 class MiniLMFrontEnd:
     """MiniLM's token numbers; the network runs them through MiniLM (`tuned_minilm.py`)."""
 
-    width = 1
+    width, longest = 1, MAX_TOKENS
 
     def __init__(self, model: MiniLM):
         self._model = model
@@ -122,13 +97,20 @@ class MiniLMFrontEnd:
         return values
 
 
-@lru_cache(maxsize=2)
-def load_front_end(name: FrontEndName) -> FrontEnd:
+@lru_cache(maxsize=3)
+def load_front_end(name: FrontEndName, source: str = "") -> FrontEnd:
     """A front end by name.
+
+    Args:
+        name: which.
+        source: folder or hub name of its model, for `clip`; empty for the usual one.
 
     Raises:
         ResourceError: it needs an extra that is not installed.
+        InputError: there is no such model.
     """
+    if name == "clip":
+        return ClipFrontEnd(source or DEFAULT_SOURCE)
     return MiniLMFrontEnd(load_minilm()) if name == "minilm" else SmallFrontEnd(load_word_vectors())
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-from controllers.states import Concept, actions, left_to_right, states
+from controllers.states import Concept, actions, left_to_right, shaded, states
 from controllers.tables import read_table
 
 NEAR = 0.75
@@ -197,7 +197,7 @@ def table_meanings() -> Iterator[Meaning]:
     yield from (Meaning("side", phrase, side) for side, text in words["sides"].items() for phrase in _split(text))
     for name, row in read_table("emotions")["states"].items():
         for gain, text in {**row["words"], "1": f"{name}, {row['words'].get('1', name)}"}.items():
-            yield from (Meaning("state", phrase, float(gain), states()[name]) for phrase in _split(text))
+            yield from (Meaning("state", phrase, float(gain), shaded(states()[name], phrase)) for phrase in _split(text))
     for name, row in read_table("actions")["actions"].items():
         for phrase in _action_phrases(name, row):
             yield Meaning("action", phrase, 1.0, actions()[name])

@@ -1,7 +1,6 @@
 """What a stretch of text means for a face, as learned: concepts with probabilities, for words that no lexicon lists."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -16,26 +15,33 @@ from torch import Tensor
 from controllers.described import face_row, row_expression
 from controllers.expression import Expression
 from controllers.front_ends import FRONT_ENDS, FrontEndName, load_front_end
-from controllers.meaning_net import MeaningNet, MeaningNetConfig
+from controllers.handedness import left_handed, mirrored_row, other_side
+from controllers.meaning_net import MeaningNet, MeaningNetConfig, MeaningScores
+from controllers.neighbours import Neighbours
 from controllers.phrases import concept_names
 from emohead import assets
 from emohead.channels import N_AU
 from emohead.errors import InputError
 from emohead.head.action_units import mirror
 
-ASSETS: dict[FrontEndName, str] = {"small": "text_to_au.safetensors", "minilm": "text_to_au_minilm.safetensors"}
-"""File of the network for each front end on the search path of assets; the small one ships."""
-SHOWN = 0.38
+ASSETS: dict[FrontEndName, str] = {
+    "small": "text_to_au.safetensors", "minilm": "text_to_au_minilm.safetensors", "clip": "text_to_au_clip.safetensors",
+}  # fmt: skip
+"""File of the network for each front end on the search path of assets; the one for CLIP does not ship."""
+SHOWN = 0.36
 """Probability from which an action unit is shown."""
-KNOWN, SHOWN_BESIDE = 0.2, 0.45
-"""Where a text says something known and more: what the tables' word for a unit adds to its probability, and from which sum it is shown."""
+KEPT_BESIDE, SHOWN_BESIDE = 0.32, 0.42
+"""Where a text says something known and more: probability from which a unit of what is known is shown, and from which another is."""
 _FAINTEST = 0.12
 """Intensity of a unit that is barely shown (FACS letter A)."""
 _EVEN = 0.1
 """Difference between the sides of a unit up to which both are alike."""
+_EVEN_ODDS = 0.15
+"""The same for their probabilities."""
 _KIND = "emohead.text_to_au"
-_OTHER_SIDE = {"left": "right", "right": "left"}
-_SIDE = re.compile(r"\b(left|right)\b")
+_PREFIX = "neighbours."
+NEIGHBOURS = 0.7
+"""How much a text's neighbours count against the network itself, 0..1."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +75,46 @@ class Meant:
     @property
     def face(self) -> Expression:
         """The face that goes with it: the units that are likelier than not to be missed."""
-        return row_expression(_only(_evened(self.row), self.shown >= SHOWN), least=_FAINTEST)
+        return row_expression(_only(_evened(self.row), self._odds >= SHOWN), least=_FAINTEST)
 
-    def beside(self, known: Expression) -> Expression:
-        """The face of a text that also says something known, at that thing's own strength: what both agree on."""
-        told = face_row(known)
+    @property
+    def _odds(self) -> Float[Tensor, " A"]:
+        """Probability of each unit, alike on both sides where it nearly is."""
+        other = mirror(self.shown[None])[0]
+        return torch.where((self.shown - other).abs() < _EVEN_ODDS, 0.5 * (self.shown + other), self.shown)
+
+    def beside(self, known: Expression, named: Expression, *, kept: float = KEPT_BESIDE, added: float = SHOWN_BESIDE) -> Expression:
+        """The face of a text that also says something known, at that thing's own strength: what both agree on.
+
+        Args:
+            known: all that is known.
+            named: what of it was asked for by naming movements; it is seen in any case.
+            kept: probability from which a known unit is seen.
+            added: probability from which another is.
+        """
+        told, asked = face_row(known), face_row(named)[:N_AU] > 0.0
         certain = told[:N_AU] > 0.0
         row = _evened(self.row)
         row[:N_AU] = torch.where(certain, 0.5 * (row[:N_AU] + told[:N_AU]), row[:N_AU])
-        both = row_expression(_only(row, self.shown + KNOWN * certain >= SHOWN_BESIDE), least=_FAINTEST)
+        row[:N_AU] = torch.where(asked, told[:N_AU], row[:N_AU])
+        seen = asked | (self._odds >= torch.where(certain, kept, added))
+        both = row_expression(_only(row, seen), least=_FAINTEST)
         return replace(both, gaze=known.gaze or both.gaze, head=known.head or both.head)
+
+
+@dataclass(frozen=True)
+class BothMeanings:
+    """Two networks that read text in different ways: faces are their average, concepts are the first one's."""
+
+    first: "MeaningModel"
+    second: "MeaningModel"
+
+    def __call__(self, texts: Sequence[str]) -> list[Meant]:
+        """What each text means."""
+        return [
+            Meant(one.guesses, 0.5 * (one.nothing + two.nothing), 0.5 * (one.shown + two.shown), 0.5 * (one.row + two.row))
+            for one, two in zip(self.first(texts), self.second(texts), strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -89,6 +125,10 @@ class MeaningModel:
     """In evaluation mode."""
     front_end: FrontEndName
     """What reads the text for it."""
+    neighbours: Neighbours | None = None
+    """Described sentences in its space, which it asks too; None asks the network alone."""
+    source: str = ""
+    """Where the front end's own model is, if it does not ship."""
 
     @torch.no_grad()
     def __call__(self, texts: Sequence[str]) -> list[Meant]:
@@ -96,26 +136,38 @@ class MeaningModel:
         names = concept_names()
         if not texts:
             return []
-        features = load_front_end(self.front_end)([left_handed(text)[0] for text in texts])
+        features = load_front_end(self.front_end, self.source)([left_handed(text)[0] for text in texts])
         scores = self.net(features.values, features.there)
         odds, share = scores.logits.sigmoid(), scores.likeness.softmax(1)
         # What both outputs believe in: the classifier knows how many are meant, the contrast which ones are more alike.
         probability = (odds * share.clamp(min=1e-6)).sqrt()
+        all_shown, faces = self._faces(scores)
         found = []
         for row, text in enumerate(texts):
             swapped = left_handed(text)[1]
             values = sorted(zip(probability[row, :-1].tolist(), names, strict=True), key=lambda item: (-item[0], item[1]))
             guesses = tuple(Guess(other_side(name) if swapped else name, value) for value, name in values)
-            shown, face = scores.shown[row].sigmoid(), torch.cat([scores.intensity[row].clamp(min=_FAINTEST), scores.pose[row]])
+            shown, face = all_shown[row], faces[row]
             if swapped:
-                shown, face = mirror(shown[None])[0], _mirrored_row(face)
+                shown, face = mirror(shown[None])[0], mirrored_row(face)
             found.append(Meant(guesses, float(probability[row, -1]), shown, face))
         return found
+
+    def _faces(self, scores: MeaningScores) -> tuple[Float[Tensor, "B A"], Float[Tensor, "B F"]]:
+        """Probability of each unit, and the face, by the network and the neighbours together."""
+        shown, face = scores.shown.sigmoid(), torch.cat([scores.intensity, scores.pose], dim=1)
+        if self.neighbours is not None:
+            near_shown, near = self.neighbours(scores.whole)
+            share = torch.full_like(face, NEIGHBOURS)
+            share[:, :N_AU] *= near_shown > 0  # nobody near shows it, so nobody near knows how strong it is
+            shown, face = shown.lerp(near_shown, NEIGHBOURS), face.lerp(near, share)
+        face[:, :N_AU].clamp_(min=_FAINTEST)
+        return shown, face
 
 
 def _evened(row: Float[Tensor, " F"]) -> Float[Tensor, " F"]:
     """The face with both sides alike where they nearly are."""
-    other = _mirrored_row(row)
+    other = mirrored_row(row)
     near = (row - other).abs() < _EVEN
     near[N_AU:] = False
     return torch.where(near, 0.5 * (row + other), row)
@@ -125,26 +177,12 @@ def _only(row: Float[Tensor, " F"], shown: Bool[Tensor, " A"]) -> Float[Tensor, 
     return torch.cat([row[:N_AU] * shown, row[N_AU:]])
 
 
-def _mirrored_row(row: Float[Tensor, " F"]) -> Float[Tensor, " F"]:
-    return torch.cat([mirror(row[None, :N_AU])[0], row[N_AU:] * torch.tensor([-1.0, 1.0, 1.0, -1.0, -1.0])])
-
-
-def left_handed(text: str) -> tuple[str, bool]:
-    """The text with left and right exchanged when it names the right first, and whether it was."""
-    first = _SIDE.search(text.lower())
-    swapped = first is not None and first[0] == "right"
-    return (other_side(text.lower()) if swapped else text.lower(), swapped)
-
-
-def other_side(text: str) -> str:
-    """The text with left and right exchanged."""
-    return _SIDE.sub(lambda found: _OTHER_SIDE[found[0]], text)
-
-
 def save_meaning(model: MeaningModel, path: Path) -> None:
     """Write weights (half precision), sizes and the names of the concepts as one safetensors file."""
     tensors = {name: tensor.detach().half().contiguous() for name, tensor in model.net.state_dict().items()}
-    about = {"kind": _KIND, "front_end": model.front_end, "network": json.dumps(asdict(model.net.config))}
+    if model.neighbours is not None:
+        tensors |= {_PREFIX + name: tensor for name, tensor in model.neighbours.tensors().items()}
+    about = {"kind": _KIND, "front_end": model.front_end, "network": json.dumps(asdict(model.net.config)), "source": model.source}
     save_file(tensors, path, metadata=about | {"concepts": ", ".join(concept_names())})
 
 
@@ -157,17 +195,19 @@ def read_meaning(path: Path) -> MeaningModel:
     try:
         with safe_open(path, "pt") as file:
             about = file.metadata() or {}
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if about.get("kind") != _KIND or about.get("front_end") not in FRONT_ENDS:
             raise KeyError("kind")
         front_end = FRONT_ENDS[FRONT_ENDS.index(about["front_end"])]  # type: ignore[arg-type]
         net = MeaningNetConfig(**json.loads(about["network"])).build()
-        net.load_state_dict(tensors)
+        near = {name.removeprefix(_PREFIX): tensors.pop(name) for name in [*tensors] if name.startswith(_PREFIX)}
+        net.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        neighbours = Neighbours.of_tensors(near) if near else None
     except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise InputError(f"{path}: not a text-to-AU network ({type(error).__name__}); fetch or train it again") from error
     if about.get("concepts") != ", ".join(concept_names()):
         raise InputError(f"{path}: made for other tables of expressions; train it again with emohead train text-to-au")
-    return MeaningModel(net.eval(), front_end)
+    return MeaningModel(net.eval(), front_end, neighbours, about.get("source", ""))
 
 
 @lru_cache(maxsize=2)

@@ -11,7 +11,7 @@ import torch
 from controllers.described import Described, described_sentences
 from controllers.expression import Expression, merged, scaled
 from controllers.phrases import HeldOut, Phrase, concept_names, lexicon_phrases, nothing_phrases, situation_phrases
-from controllers.states import actions, states
+from controllers.states import states
 from controllers.tables import read_table
 from controllers.word_vectors import WordVectors
 
@@ -140,8 +140,7 @@ def _together(phrases: Sequence[Phrase]) -> Expression:
     """The face of some phrases at once, as the tables have it."""
     face = Expression()
     for phrase in phrases:
-        concept = states().get(phrase.concept) or actions()[phrase.concept]
-        face = merged(face, scaled(concept.expression, _BARE * phrase.gain if concept.is_state else 1.0))
+        face = merged(face, scaled(phrase.expression, _BARE * phrase.gain if phrase.concept in states() else 1.0))
     return face
 
 

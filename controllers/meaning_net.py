@@ -56,6 +56,8 @@ class MeaningScores:
     """How strong each unit is where it is seen, 0..1."""
     pose: Float[Tensor, "B Q"]
     """Gaze and head position, radians."""
+    whole: Float[Tensor, "B H"]
+    """The last layer: alike for texts that mean alike."""
 
 
 class WordReader(nn.Module):
@@ -117,4 +119,4 @@ class MeaningNet(nn.Module):
         whole = self.reader(values, there)  # [B, H]
         near = functional.normalize(self.project(whole), dim=1) @ functional.normalize(self.concepts, dim=1).T
         shown, intensity, pose = self.face(whole).split([self.config.n_units, self.config.n_units, self.config.n_poses], dim=1)
-        return MeaningScores(self.classify(whole) - 3.0, near * self.sharpness.exp(), shown - 2.0, intensity.sigmoid(), pose)
+        return MeaningScores(self.classify(whole) - 3.0, near * self.sharpness.exp(), shown - 2.0, intensity.sigmoid(), pose, whole)

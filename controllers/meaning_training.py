@@ -11,11 +11,14 @@ from torch.nn import functional
 
 from controllers.described import N_FACE, face_row
 from controllers.expression import mirrored
-from controllers.front_ends import FrontEndName, TextFeatures, load_front_end
-from controllers.meaning import MeaningModel, left_handed
+from controllers.front_ends import FrontEndName, load_front_end
+from controllers.handedness import left_handed
+from controllers.meaning import MeaningModel
 from controllers.meaning_corpus import CorpusConfig, Example, MeaningCorpus
-from controllers.meaning_net import MeaningNetConfig, MeaningScores
+from controllers.meaning_net import MeaningNet, MeaningNetConfig, MeaningScores
+from controllers.neighbours import neighbours_of
 from controllers.phrases import HeldOut, concept_names
+from controllers.text_features import TextFeatures
 from controllers.word_vectors import load_word_vectors
 from emohead.channels import N_AU
 from emohead.motion.training import Report, TrainingConfig, train, write_settings
@@ -31,6 +34,8 @@ class MeaningTrainingConfig:
 
     front_end: FrontEndName = "small"
     """What reads the text."""
+    source: str = ""
+    """Folder or hub name of the front end's own model (`clip`); empty for the usual one."""
     width: int = 128
     """Channels of the network."""
     batch: int = 256
@@ -46,7 +51,7 @@ class MeaningTrainingConfig:
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
     """How sentences are made."""
     training: TrainingConfig = field(
-        default_factory=lambda: TrainingConfig(steps=2500, learning_rate=2e-3, warmup=100, average=0.995, weight_decay=0.05, every=400)
+        default_factory=lambda: TrainingConfig(steps=4000, learning_rate=2e-3, warmup=100, average=0.995, weight_decay=0.05, every=400)
     )
     """The loop's."""
 
@@ -71,9 +76,9 @@ class MeaningBatch:
 def training_config(front_end: FrontEndName) -> MeaningTrainingConfig:
     """The settings of the networks that ship. MiniLM is slow and knows much: fewer sentences a step."""
     plain = MeaningTrainingConfig(front_end=front_end)
-    if front_end == "small":
+    if front_end != "minilm":
         return plain
-    return replace(plain, batch=64, training=replace(plain.training, steps=2800, learning_rate=1.5e-3, weight_decay=0.02))
+    return replace(plain, batch=64, training=replace(plain.training, steps=3600, learning_rate=1.5e-3, weight_decay=0.02))
 
 
 class MeaningBatches:
@@ -82,7 +87,7 @@ class MeaningBatches:
     def __init__(self, config: MeaningTrainingConfig, without: HeldOut | None = None):
         self.config = config
         self.corpus = MeaningCorpus(load_word_vectors(), without=without, config=config.corpus)
-        self._front_end = load_front_end(config.front_end)
+        self._front_end = load_front_end(config.front_end, config.source)
         self._index = {name: index for index, name in enumerate(concept_names())}
         self._drawn: dict[int, MeaningBatch] = {}
 
@@ -160,9 +165,11 @@ def train_meaning(
     config = config or MeaningTrainingConfig()
     batches = MeaningBatches(config, without)
     torch.manual_seed(config.training.seed)
-    width = load_front_end(config.front_end).width
+    front_end = load_front_end(config.front_end, config.source)
     rank = _RANK if config.front_end == "minilm" else 0
-    sizes = MeaningNetConfig(width, len(concept_names()), N_AU, N_FACE - N_AU, width=config.width, rank=rank)
+    sizes = MeaningNetConfig(
+        front_end.width, len(concept_names()), N_AU, N_FACE - N_AU, width=config.width, n_places=front_end.longest, rank=rank
+    )
     net, loss = sizes.build(), MeaningLoss(config)
     write_settings(work, config)
 
@@ -170,4 +177,7 @@ def train_meaning(
         batch = batches.batch(number).to(next(model.parameters()).device)
         return terms(model(batch.features.values, batch.features.there), batch)
 
-    return MeaningModel(train(net, loss, step_loss, config.training, work, report=report), config.front_end)
+    trained = train(net, loss, step_loss, config.training, work, report=report)
+    assert isinstance(trained, MeaningNet)
+    near = neighbours_of(trained, front_end, batches.corpus.described)
+    return MeaningModel(trained, config.front_end, near, config.source)

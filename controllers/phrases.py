@@ -6,8 +6,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from controllers.expression import Expression
 from controllers.lexicon import Lexicon, stem, table_meanings
-from controllers.states import actions, states
+from controllers.states import actions, shaded, states
 from controllers.tables import read_table
 
 HELD_OUT_SHARE = 0.2
@@ -28,6 +29,11 @@ class Phrase:
     """Strength, 1 for the plain word."""
     kind: str
     """`state` or `action` when it is in the lexicon; `words`, `events`, `likes` or `says` of tables/situations.json."""
+
+    @property
+    def expression(self) -> Expression:
+        """The face of its meaning as this wording shows it, at full intensity."""
+        return shaded(states().get(self.concept) or actions()[self.concept], self.text).expression
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,16 @@ def actions() -> dict[str, Concept]:
     return table | {left_to_right(name): _right(concept) for name, concept in table.items() if "left" in name.split()}
 
 
+def shaded(concept: Concept, phrase: str) -> Concept:
+    """A state as a word for it shows it (tables/shades.json): `starstruck` is not quite any awe. Others, and actions, as they are."""
+    codes = read_table("shades")["states"].get(concept.name, {}).get(phrase) if concept.is_state else None
+    if codes is None:
+        return concept
+    own = concept.expression
+    resting = {name: 0.0 for name, value in own.au.items() if value == 0.0}
+    return replace(concept, expression=replace(own, au={**resting, **parse_codes(codes).au}, share={}))
+
+
 def left_to_right(text: str) -> str:
     """The wording for the other side."""
     return " ".join("right" if word == "left" else word for word in text.split())

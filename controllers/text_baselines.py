@@ -15,7 +15,7 @@ from controllers.expression import scaled
 from controllers.meaning import MeaningModel
 from controllers.minilm import MiniLM
 from controllers.phrases import Phrase
-from controllers.states import actions, states
+from controllers.states import states
 from emohead.channels import AU_INDEX, N_AU
 from emohead.metrics.text_scores import Phases
 
@@ -25,11 +25,10 @@ _BARE = 0.7
 _GRAMS, _N_HASHES = 4, 4096
 
 
-def prototype(name: str, gain: float = _BARE) -> Float[Tensor, " A"]:
-    """The action units of a concept, a state at `gain`."""
-    concept = states().get(name) or actions()[name]
+def prototype(phrase: Phrase) -> Float[Tensor, " A"]:
+    """The action units of a phrase, a state at its usual strength."""
     row = torch.zeros(N_AU)
-    for channel, value in scaled(concept.expression, gain if concept.is_state else 1.0).au.items():
+    for channel, value in scaled(phrase.expression, _BARE if phrase.concept in states() else 1.0).au.items():
         row[AU_INDEX[channel]] = value
     return row
 
@@ -50,7 +49,7 @@ def keywords(phrases: Sequence[Phrase]) -> Method:
         while at < len(words):
             size = next((n for n in range(longest, 0, -1) if words[at : at + n] in known), 0)
             if size:
-                rows.append(prototype(known[words[at : at + size]].concept))
+                rows.append(prototype(known[words[at : at + size]]))
             at += max(size, 1)
         return Phases(torch.stack(rows).amax(0)[None] if rows else torch.zeros(0, N_AU))
 
@@ -79,7 +78,7 @@ def binary(model: MeaningModel, face: Float[Tensor, " A"]) -> Method:
 
 
 def _prototypes(phrases: Sequence[Phrase]) -> Float[Tensor, "N A"]:
-    return torch.stack([prototype(phrase.concept) for phrase in phrases])
+    return torch.stack([prototype(phrase) for phrase in phrases])
 
 
 def _by_minilm(model: MiniLM) -> Callable[[Sequence[str]], Tensor]:

@@ -11,7 +11,7 @@ import torch
 
 from controllers.expression import Expression, at_rest, merged, mirrored, on_side, scaled
 from controllers.phrases import HeldOut, Phrase, has_kin, lexicon_phrases
-from controllers.states import Concept, actions, states
+from controllers.states import Concept, actions, shaded, states
 from controllers.tables import read_table
 from controllers.text_to_au import OPPOSITE_GAIN
 from emohead.channels import AU_INDEX, N_AU
@@ -40,6 +40,8 @@ class Wish:
     """`L`, `R` or empty."""
     denied: bool = False
     """It must not be seen."""
+    phrase: str = ""
+    """How a state is worded."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class TextCase:
 
 
 def _row(step: Sequence[Wish], first_side: str) -> torch.Tensor:
-    """Action units of one step: the wishes together, what is denied at rest unless another wish needs it."""
+    """Action units of one step: the wishes together; a denied movement rests, a denied state unless another wish needs it."""
     expression = Expression()
     for wish in step:
         if not wish.denied:
@@ -72,6 +74,8 @@ def _row(step: Sequence[Wish], first_side: str) -> torch.Tensor:
     for wish in step:
         denied = _concept(wish).expression
         if wish.denied:
+            if wish.concept not in states():
+                expression = replace(expression, au={**expression.au, **at_rest(denied).au})
             opposite = _concept(wish).opposite
             if opposite and len(step) == 1:
                 expression = scaled(states()[opposite].expression, OPPOSITE_GAIN)
@@ -101,7 +105,7 @@ def _performed(wish: Wish, first_side: str) -> Expression:
 
 
 def _concept(wish: Wish) -> Concept:
-    return states().get(wish.concept) or actions()[wish.concept]
+    return shaded(states()[wish.concept], wish.phrase) if wish.concept in states() else actions()[wish.concept]
 
 
 def make_cases(split: Split, hidden: HeldOut, seed: int = 0) -> list[TextCase]:
@@ -135,7 +139,9 @@ def _meaning(phrase: Phrase, intensity: float = _BARE) -> tuple[tuple[Wish, ...]
 
 
 def _wish(phrase: Phrase, intensity: float = _BARE) -> Wish:
-    return Wish(phrase.concept, round(phrase.gain * intensity, 3) if phrase.concept in states() else 1.0)
+    if phrase.concept not in states():
+        return Wish(phrase.concept)
+    return Wish(phrase.concept, round(phrase.gain * intensity, 3), phrase=phrase.text)
 
 
 def _kind(phrase: Phrase, known: tuple[Phrase, ...]) -> str:
@@ -198,7 +204,7 @@ def _plain(case: TextCase) -> dict[str, object]:
     return {**plain, "kind": case.kind} if case.kind else plain
 
 
-_USUAL = {"concept": None, "gain": 1.0, "side": "", "denied": False}
+_USUAL = {"concept": None, "gain": 1.0, "side": "", "denied": False, "phrase": ""}
 
 
 def read_cases(path: Path) -> list[TextCase]:

@@ -1,18 +1,19 @@
 """A sentence to a plan of expressions over time, through a lexicon and a few rules of grammar."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import pairwise
+from operator import attrgetter
 
 from controllers.envelopes import ONSET
 from controllers.expression import Expression, at_rest, in_region, is_one_sided, merged, mirrored, on_side, scaled
 from controllers.gestures import Gesture
 from controllers.mentions import Clause, Mention, Parsed
-from controllers.plan import Event, TextPlan, plan_to_track
+from controllers.plan import Event, TextPlan
 from controllers.states import states
 from controllers.text_parse import parse
 from controllers.understanding import DEFAULT_READING, Reading, Understanding, load_understanding
 from emohead.errors import InputError
-from emohead.types import AUTrack
 
 MAX_CHARACTERS = 2000
 """A longer sentence is refused."""
@@ -24,28 +25,11 @@ REPEAT_PERIOD, REPEAT_LENGTH = 2.5, 0.8
 """Seconds between and for each of the things done now and then."""
 MAX_GAIN = 1.3
 """Strongest gain of an expression."""
+_SHORTEST = 0.1
+"""Seconds below which nothing is left of a step that makes way for a mood."""
+_LONGEST_SHOWN = 40
+"""Characters of an unknown word that are repeated."""
 _ONSETS = {"fast": 0.15, "turn": 1.6 * ONSET, "slow": 2.5 * ONSET}
-
-
-@dataclass(frozen=True)
-class TextController:
-    """Performs a sentence."""
-
-    sentence: str
-    """English, at most 2,000 characters; empty asks for nothing."""
-    intensity: float = 1.0
-    """Multiplier of everything the sentence asks for, 0..1.3."""
-    strict: bool = False
-    """Refuse a sentence with words that are not known."""
-    seed: int = 0
-    """Seed of the small variations of a sustained mood."""
-    reading: Reading = DEFAULT_READING
-    """What understands words that no table lists: the network that ships, MiniLM (extra `text`), or nothing (`lexicon`)."""
-
-    def __call__(self, n_frames: int, fps: float) -> AUTrack:
-        """The track of the sentence over the whole clip."""
-        plan = text_to_plan(self.sentence, duration=n_frames / fps, intensity=self.intensity, strict=self.strict, reading=self.reading)
-        return plan_to_track(plan, n_frames, fps, seed=self.seed)
 
 
 def text_to_plan(
@@ -92,6 +76,7 @@ def text_to_plan(
 
 
 def _warning(word: str, known: str, near: str) -> str:
+    word = word if len(word) <= _LONGEST_SHOWN else f"{word[:_LONGEST_SHOWN]}\u2026"
     if known:
         return f"{word!r} is not known, taken for {known!r}"
     return f"{word!r} is not known and changes nothing" + (f"; the nearest meaning is {near!r}" if near else "")
@@ -101,10 +86,16 @@ def _events(parsed: Parsed, length: float, intensity: float) -> list[Event]:
     """Events in seconds: one step per clause, gestures and pinned stretches laid over them."""
     steps: list[Event] = []
     overlays: list[Event] = []
+    moods: list[Event] = []
     for clause, (start, end) in zip(parsed.clauses, _layout(parsed.clauses, length), strict=True):
         for segment in sorted({mention.segment for mention in clause.mentions if _is_pinned(clause, mention)}):
             pinned = _pinned(clause, segment, parsed, intensity, (start, end, length))
-            overlays += _now_and_then(pinned) if segment in clause.repeated else [pinned]
+            if segment in clause.repeated:
+                overlays += _now_and_then(pinned)
+            elif pinned.sustained and pinned.au and pinned.gesture is None:
+                moods.append(replace(pinned, overlay=False))
+            else:
+                overlays.append(pinned)
         plain = [mention for mention in clause.mentions if not _is_pinned(clause, mention)]
         held = [mention for mention in plain if not _is_transient(mention)]
         if held:
@@ -117,7 +108,23 @@ def _events(parsed: Parsed, length: float, intensity: float) -> list[Event]:
             # Only a glance or a gesture: the face before it stays.
             steps[-1] = replace(steps[-1], end=end)
         overlays += _gestures([mention for mention in plain if _is_transient(mention)], parsed, intensity, start, end)
-    return steps + overlays
+    return _making_way(steps, moods) + overlays
+
+
+def _making_way(steps: list[Event], moods: list[Event]) -> list[Event]:
+    """Steps and the moods that have a time of their own: nobody is in two moods that were not asked for together."""
+    for mood in moods:
+        steps = [piece for step in steps for piece in _outside(step, mood)]
+    if not steps:
+        moods = sorted(moods, key=attrgetter("start"))
+        moods = [*(replace(one, end=max(one.end, other.start)) for one, other in pairwise(moods)), *moods[-1:]]
+    return steps + moods
+
+
+def _outside(step: Event, mood: Event) -> list[Event]:
+    """What is left of a step before and after a mood."""
+    before, after = replace(step, end=min(step.end, mood.start)), replace(step, start=max(step.start, mood.end))
+    return [piece for piece in (before, after) if piece.end - piece.start > _SHORTEST]
 
 
 def _layout(clauses: list[Clause], length: float) -> list[tuple[float, float]]:
@@ -186,8 +193,9 @@ def _event(mentions: list[Mention], parsed: Parsed, intensity: float, start: flo
     for mention in mentions:
         if mention.negated:
             denied = _performed(mention, parsed, intensity)
-            # Denying says what must not be seen; what another wish in the same breath needs stays.
-            expression = replace(expression, au={**at_rest(denied).au, **expression.au})
+            # Denying says what must not be seen; what another wish in the same breath needs stays, unless it is the movement itself.
+            kept, resting = expression.au, at_rest(denied).au
+            expression = replace(expression, au={**resting, **kept} if mention.concept.is_state else {**kept, **resting})
             opposite = mention.concept.opposite
             if opposite and len(mentions) == 1:  # Neither pleased nor displeased: nothing is left to suggest.
                 expression = merged(expression, scaled(states()[opposite].expression, OPPOSITE_GAIN * intensity))

@@ -8,13 +8,15 @@ from typing import Literal, TypeAlias
 from controllers.lexicon import Lexicon, load_lexicon
 from controllers.meaning import Meant
 
-Reading: TypeAlias = Literal["lexicon", "small", "minilm"]
+Reading: TypeAlias = Literal["lexicon", "small", "minilm", "clip"]
 DEFAULT_READING: Reading = "small"
-READINGS: tuple[Reading, ...] = ("lexicon", "small", "minilm")
-SURE, NOTHING = 0.65, 0.25
+READINGS: tuple[Reading, ...] = ("lexicon", "small", "minilm", "clip")
+SURE, NOTHING = 0.5, 0.3
 """Probability of its likeliest unit from which a guess counts, and of `nothing facial` up to which it does."""
 CERTAIN, HARDLY = 0.75, 0.1
 """The same for a text of plain words."""
+HARDLY_SCENERY = 0.2
+"""Probability of `nothing facial` from which plain words beside a known mood leave it as it is."""
 SCENERY = 0.5
 """Probability of `nothing facial` from which words beside a known mood leave it as it is."""
 NAMED = 0.5
@@ -35,15 +37,16 @@ class Understanding:
     """Words that are English and therefore not misspelt."""
 
     def guess(self, text: str, *, plain: bool = False) -> Meant | None:
-        """What a stretch of text is taken for, or nothing where the network is not sure; it must be surer of a text of plain words."""
+        """What a stretch of text is taken for, or nothing where the network is not sure; it must be surer of plain or of unknown words."""
         if self.meaning is None or not text:
             return None
+        plain = plain or not any(word in self.english for word in text.split())
         meant, (sure, nothing) = self.meaning([text])[0], (CERTAIN, HARDLY) if plain else (SURE, NOTHING)
         return meant if meant.sure >= sure and meant.nothing < nothing else None
 
-    def is_scenery(self, text: str) -> bool:
-        """Whether a text says nothing about a face."""
-        return self.meaning is None or not text.strip() or self.meaning([text])[0].nothing >= SCENERY
+    def is_scenery(self, text: str, *, plain: bool = False) -> bool:
+        """Whether a text says nothing about a face; plain words do unless the network is sure that they do not."""
+        return self.meaning is None or not text.strip() or self.meaning([text])[0].nothing >= (HARDLY_SCENERY if plain else SCENERY)
 
     def names(self, words: str) -> bool:
         """Whether some words, out of their sentence, clearly name a known meaning."""
@@ -69,6 +72,8 @@ def load_understanding(reading: Reading = DEFAULT_READING) -> Understanding:
 
     if reading == "lexicon":
         return Understanding(load_lexicon())
-    from controllers.meaning import load_meaning
+    from controllers.meaning import BothMeanings, load_meaning
 
-    return Understanding(load_lexicon(), load_meaning(reading), load_word_vectors())
+    small = load_meaning("small")
+    meaning = small if reading == "small" else BothMeanings(load_meaning(reading), small)
+    return Understanding(load_lexicon(), meaning, load_word_vectors())

@@ -16,6 +16,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import gradio as gr
 from gradio.themes import Soft
 
+from controllers.minilm import is_installed
 from controllers.states import states
 from emohead.assets import find
 from emohead.avatar import read_emo, resolve_avatar
@@ -33,6 +34,8 @@ SENTENCES = (
     "deeply moved, on the verge of tears",
     "very angry",
 )
+READINGS = {"small": "the network that ships", "minilm": "MiniLM, slower and a little better", "lexicon": "the word list alone"}
+"""What may read the sentence, in words."""
 # System fonts only: Gradio's own themes would fetch theirs from a font server.
 FONTS, MONOSPACE = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")
 CSS = """
@@ -78,6 +81,7 @@ def render(
     label: str,
     intensity: float,
     seed: float,
+    reading: str = "small",
     *,
     device: str,
     folder: Path,
@@ -113,6 +117,7 @@ def render(
         label=None if label == "none" else label,
         intensity=float(intensity),
         seed=int(seed or 0),
+        reading=reading,
         progress=progress,
     )
     handle, path = tempfile.mkstemp(suffix=".mp4", prefix="emohead-", dir=folder)
@@ -146,12 +151,12 @@ def build(*, device: str = "auto", folder: Path) -> gr.Blocks:
     """The page. Videos are written into `folder`."""
     jobs = Jobs()
 
-    def on_render(avatar_file, audio, sentence, label, intensity, seed, request: gr.Request, progress=gr.Progress()):  # noqa: B008
+    def on_render(avatar_file, audio, sentence, label, intensity, seed, reading, request: gr.Request, progress=gr.Progress()):  # noqa: B008
         session = str(request.session_hash)
         cancelled = jobs.start(session)
         try:
             return render(
-                avatar_file, audio, sentence, label, intensity, seed,
+                avatar_file, audio, sentence, label, intensity, seed, reading,
                 device=device, folder=folder, cancelled=cancelled, report=lambda fraction, text: progress(fraction, desc=text),
             )  # fmt: skip
         except CancelledError:
@@ -183,6 +188,8 @@ def build(*, device: str = "auto", folder: Path) -> gr.Blocks:
                     label = gr.Dropdown(["none", *states()], value="none", label="Throughout", elem_id="label", min_width=120)
                     intensity = gr.Slider(0.0, 1.3, value=1.0, step=0.05, label="Intensity", elem_id="intensity", min_width=140)
                     seed = gr.Number(value=0, precision=0, minimum=0, label="Seed", elem_id="seed", min_width=80)
+                    offered = [(text, name) for name, text in READINGS.items() if name != "minilm" or is_installed()]
+                    reading = gr.Dropdown(offered, value="small", label="Words read by", elem_id="reading", min_width=140)
                 with gr.Row():
                     picture = gr.Image(
                         value=portrait(None, folder), label="Avatar", elem_id="portrait", height=170, interactive=False, buttons=[]
@@ -191,7 +198,7 @@ def build(*, device: str = "auto", folder: Path) -> gr.Blocks:
             with gr.Column(scale=6):
                 video = gr.Video(label="Video", elem_id="video", autoplay=True, interactive=False, buttons=["download"])
                 status = gr.Textbox(label="What was done", lines=3, elem_id="status", interactive=False)
-        inputs = [avatar, audio, sentence, label, intensity, seed]
+        inputs = [avatar, audio, sentence, label, intensity, seed, reading]
         start.click(on_render, inputs, [video, status], concurrency_limit=1, api_name="render")
         stop.click(on_cancel, queue=False, api_visibility="private")
         avatar.change(on_avatar, [avatar], [picture], api_visibility="private")

@@ -68,7 +68,8 @@ class Request:
     strict: bool = False
     """Refuse words that are not understood instead of taking the nearest meaning."""
     reading: str = "small"
-    """What guesses the meaning of words that no table lists: `small`, `minilm` (extra `text`), or `lexicon`, which guesses nothing."""
+    """What guesses the meaning of words that no table lists: `small`, `minilm` (extra `text`), `clip` (a model of yours), or `lexicon`
+    (nothing)."""
     reference: str | Path | None = None
     """A clip whose expression is shown: a motion (.npz, .csv), a video (its face; `FILE:voice` its voice) or a recording (its voice). Reads
     emotion from a face or a voice: off unless asked for."""

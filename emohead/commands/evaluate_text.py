@@ -31,7 +31,7 @@ class EvaluateText(Command):
     """s1.jsonl to s4.jsonl; for S5 paraphrases.tsv, codes_a.jsonl and codes_b.jsonl."""
     part: tyro.conf.UseAppendAction[tuple[Part, ...]] = ()
     """What to measure, repeatable: s1, s2, s3, s4, s5, behaviour. Default: all whose files are there."""
-    front_end: Literal["small", "minilm"] = "small"
+    front_end: Literal["small", "minilm", "clip"] = "small"
     """What reads unknown words: the network that ships, or the one on MiniLM (extra `text`)."""
     hold_out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Weights that `emohead train text-to-au --hold-out` made. Without them they are trained now, in minutes, and kept in the cache."""
@@ -129,7 +129,7 @@ class EvaluateText(Command):
         hidden = held_out().texts if withheld else frozenset()
         listed = [phrase for phrase in lexicon_phrases() if phrase.text not in hidden]
         phrases = [*listed, *(phrase for phrase in situation_phrases() if phrase.text not in hidden)]
-        mean = torch.stack([prototype(phrase.concept) for phrase in phrases]).mean(0)
+        mean = torch.stack([prototype(phrase) for phrase in phrases]).mean(0)
         methods: dict[str, Method] = {
             "ours": ours(understanding),
             "mean face": always(mean),
@@ -148,10 +148,11 @@ _EDITED = 0.3
 
 
 def _network(understanding: "Understanding") -> "MeaningModel":
-    from controllers.meaning import MeaningModel
+    from controllers.meaning import BothMeanings, MeaningModel
 
-    assert isinstance(understanding.meaning, MeaningModel)
-    return understanding.meaning
+    meaning = understanding.meaning.first if isinstance(understanding.meaning, BothMeanings) else understanding.meaning
+    assert isinstance(meaning, MeaningModel)
+    return meaning
 
 
 def _tables() -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 SAMPLE_SPEECH = "sample_speech.wav"
 """The spoken sample that ships, used when no recording is given."""
-ReadingName = Literal["small", "minilm", "lexicon"]
+ReadingName = Literal["small", "minilm", "clip", "lexicon"]
 """The names of `controllers.understanding.READINGS`, here without loading anything."""
 
 
@@ -84,7 +84,8 @@ class SpeechCommand(Command):
     strict: bool = False
     """Refuse words that are not understood instead of taking the nearest meaning."""
     reading: ReadingName = "small"
-    """What guesses the meaning of words that no table lists: small, minilm (extra `text`), or lexicon, which guesses nothing."""
+    """What guesses the meaning of words that no table lists: small, minilm (extra `text`), clip (a model of yours), or lexicon
+    (nothing)."""
     style: str = "default"
     """Manner of moving: default, calm, lively or presenter."""
     engine: Annotated[str, tyro.conf.arg(metavar="rules|diffusion|FILE")] = "rules"

@@ -54,7 +54,7 @@ class MotionCorpusConfig:
 
     Strangers' voices are heard with doubts, and a mouth that believes the likeliest phone is wrong more often than one that hedges.
     """
-    silent: float = 0.1
+    silent: float = 0.15
     """Share of performances in which nobody speaks."""
     plans: PlanConfig = field(default_factory=PlanConfig)
     """What is asked for."""

@@ -27,16 +27,18 @@ _GAZE_RANGE, _HEAD_RANGE = (0.4, 0.3), (0.2, 0.3, 0.15)
 class PlanConfig:
     """How often what is asked for; shares 0..1 of the clips."""
 
-    nothing: float = 0.15
+    nothing: float = 0.1
     """Nothing at all."""
-    emotion: float = 0.3
+    emotion: float = 0.25
     """One of `EMOTIONS`, or two in turn."""
-    units: float = 0.4
+    units: float = 0.45
     """One to four action units, the others left to the face."""
-    only: float = 0.15
+    only: float = 0.2
     """One to four action units, the others asked to rest."""
-    one_sided: float = 0.5
+    one_sided: float = 0.6
     """Of action units that have sides: asked of one alone."""
+    lopsided: float = 0.3
+    """Of emotions: fainter on one side, so that the sides are not learned as one."""
     pose: float = 0.15
     """A gaze or head pose beside it."""
 
@@ -71,7 +73,7 @@ def random_plan(
     track, emotion = AUTrack.neutral(n_frames, fps), torch.zeros(n_frames, len(EMOTIONS))
     kind = random.choice(4, p=np.array([config.nothing, config.emotion, config.units, config.only]))
     if kind == 1:
-        _ask_emotions(track, emotion, prototypes, random)
+        _ask_emotions(track, emotion, prototypes, random, lopsided=config.lopsided)
     elif kind > 1:
         _ask_units(track, random, one_sided=config.one_sided, others_rest=kind == 3)
     if random.random() < config.pose:
@@ -79,7 +81,9 @@ def random_plan(
     return PromptPlan(track, emotion)
 
 
-def _ask_emotions(track: AUTrack, emotion: Tensor, prototypes: Mapping[str, Tensor], random: np.random.Generator) -> None:
+def _ask_emotions(
+    track: AUTrack, emotion: Tensor, prototypes: Mapping[str, Tensor], random: np.random.Generator, *, lopsided: float
+) -> None:
     n_events = 1 if random.random() < 0.6 else 2
     duration = track.n_frames / track.fps
     for event in range(n_events):
@@ -88,6 +92,9 @@ def _ask_emotions(track: AUTrack, emotion: Tensor, prototypes: Mapping[str, Tens
         start = duration * event / n_events + float(random.uniform(-1.5, 1.0))
         course = _course(track, start, duration / n_events + float(random.uniform(0.0, 1.0)), random)
         asked = prototypes[name] * gain * torch.from_numpy(random.uniform(0.85, 1.15, N_AU)).float()
+        if random.random() < lopsided:
+            side = "LR"[int(random.integers(2))]
+            asked[[AU_INDEX[unit] for unit in AU_NAMES if unit.endswith(side)]] *= float(random.uniform(0.0, 0.6))
         stronger = course[:, None] * asked.clamp(max=1.0)
         weight = course[:, None] * (prototypes[name] > 0)
         track.intensity[:] = torch.maximum(track.intensity, stronger)

@@ -39,7 +39,7 @@ class LossWeights:
     """Mean absolute error of the action units that were asked for (AU consistency)."""
     silence: float = 0.2
     """Change of the mouth where nobody speaks, beyond that of the truth."""
-    asked: float = 1.0
+    asked: float = 2.0
     """Additional weight of the channels that an action unit with weight moves, and of their mirror images."""
     adversarial: float = 0.0
     """Cannot be told from performances; an option, .01 to .05."""

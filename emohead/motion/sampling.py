@@ -15,6 +15,7 @@ from emohead.motion.denoiser import FRAMES_PER_TOKEN, Conditions
 from emohead.motion.diffusion_model import DiffusionModel
 from emohead.motion.envelopes import minimum_jerk
 from emohead.motion.noise import N_LEVELS, noise_of_frames, schedule
+from emohead.motion.sides import AskedSides
 from emohead.motion.vector import CHANNELS, GROUPS, group_of
 
 FPS = 50.0
@@ -100,10 +101,13 @@ def draw_window(
     """Scaled motion of one window from its noise; what is given comes out as it is."""
     scheduler = schedule()
     scheduler.set_timesteps(config.steps)
-    motion = noise
+    motion, sides = noise, AskedSides.of(conditions.prompt, noise.shape[1])
     for step in scheduler.timesteps:
         level = (step.float() / (N_LEVELS - 1)).expand(noise.shape[0]).to(noise)
-        clean = _joined(_guided(model, motion, level, conditions, config), conditions)
+        clean = _guided(model, motion, level, conditions, config)
+        if sides is not None:
+            clean = sides.set_in(clean, model.scale)
+        clean = _joined(clean, conditions)
         motion = scheduler.step(clean, int(step), motion, return_dict=False)[0]
     return torch.where(conditions.mask > 0, conditions.given, motion)
 

@@ -4,7 +4,7 @@ from controllers.base import AnyController
 from controllers.keyframes import Curve, KeyframeController, Keyframes
 from controllers.labels import LabelController
 from controllers.sliders import SliderController
-from controllers.text_to_au import TextController
+from controllers.text_controller import TextController
 from tests.contracts.controller import ControllerContract
 
 

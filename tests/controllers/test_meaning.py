@@ -8,7 +8,8 @@ import torch
 from controllers.described import N_FACE, face_row
 from controllers.expression import mirrored
 from controllers.front_ends import MAX_WORDS, SmallFrontEnd, load_front_end
-from controllers.meaning import MeaningModel, left_handed, load_meaning, other_side, read_meaning, save_meaning
+from controllers.handedness import left_handed, other_side
+from controllers.meaning import MeaningModel, load_meaning, read_meaning, save_meaning
 from controllers.meaning_net import MeaningNetConfig
 from controllers.minilm import is_installed, load_minilm
 from controllers.phrases import concept_names

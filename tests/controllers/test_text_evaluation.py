@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from controllers.phrases import lexicon_phrases
+from controllers.phrases import Phrase, lexicon_phrases
 from controllers.text_baselines import always, keywords, nearest_by_letters, prototype
 from controllers.text_cases import TextCase, Wish
 from controllers.text_evaluation import agreement, behaviour, ours, plan_phases, read_annotated, score_annotated, score_splits
@@ -95,7 +95,10 @@ def test_phases_of_plans():
 
 
 def test_a_prototype_is_a_state_at_usual_strength():
-    assert prototype("happy")[AU_INDEX["AU12L"]] == pytest.approx(0.63) and prototype("raise brows")[AU_INDEX["AU2L"]] == pytest.approx(0.8)
+    happy, raised = prototype(Phrase("happy", "happy", 1.0, "state")), prototype(Phrase("brows up", "raise brows", 1.0, "action"))
+    assert happy[AU_INDEX["AU12L"]] == pytest.approx(0.63) and raised[AU_INDEX["AU2L"]] == pytest.approx(0.8)
+    starstruck = prototype(Phrase("starstruck", "awed", 1.0, "state"))
+    assert not torch.equal(starstruck, prototype(Phrase("awed", "awed", 1.0, "state"))), "a word has its own shade"
 
 
 def test_behaviour_of_the_grammar():

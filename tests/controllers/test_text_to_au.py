@@ -97,7 +97,7 @@ def test_not_very_weakens():
 
 def test_denying_leaves_other_wishes_alone():
     plan = text_to_plan("angry but not frowning")
-    assert plan.peak()["AU7L"] > 0.4 and plan.peak()["AU4L"] > 0.4
+    assert plan.peak()["AU7L"] > 0.4 and "AU4L" not in plan.peak(), "the movement itself is denied"
     assert text_to_plan("happy, not angry").peak() == text_to_plan("happy").peak()
 
 
@@ -276,3 +276,33 @@ def _seconds(sentence: str) -> float:
     start = time.perf_counter()
     text_to_plan(sentence)
     return time.perf_counter() - start
+
+
+def test_units_may_be_named_by_their_numbers():
+    plan = text_to_plan("AU12=0.4 and au4L, then AU43 = 1")
+    assert [dict(event.au) for event in plan.events] == [{"AU12L": 0.4, "AU12R": 0.4, "AU4L": 0.6}, {"AU43L": 1.0, "AU43R": 1.0}]
+    assert "AU15L" not in text_to_plan("sad, no AU15").peak()
+    assert text_to_plan("AU99 and AU12=7").not_understood == ("AU99", "AU12=7")
+
+
+def test_an_endless_word_is_told_in_short():
+    (told,) = text_to_plan("x" * 1500).warnings
+    assert len(told) < 120 and "\u2026" in told
+
+
+def test_a_mood_with_a_time_of_its_own_replaces_the_one_before():
+    first, last = text_to_plan("sad, happy at the end", duration=4.0).events
+    assert (first.start, first.end, last.start, last.end) == (0.0, 3.0, 3.0, 4.0) and "AU15L" not in last.au
+    before, flash, after = text_to_plan("calm, furious in the middle", duration=4.0).events
+    assert flash.au["AU4L"] > 0.5 and before.end == flash.start and after.start == flash.end and before.au == after.au
+    start, end = text_to_plan("calm at the start, furious at the end", duration=4.0).events
+    assert start.end == end.start == 3.0
+    assert any(event.overlay for event in text_to_plan("sad, with a nod at the end").events), "a movement is laid over the mood"
+
+
+@pytest.mark.parametrize(
+    "sentence", ["sad -> happy", "sad → happy", "sad => happy", "one moment sad, the next happy", "opens sad, closes happy"]
+)
+def test_more_ways_to_say_one_after_the_other(sentence: str):
+    sad, happy = text_to_plan(sentence).events
+    assert sad.au["AU15L"] > 0.3 and happy.au["AU12L"] > 0.3 and sad.end == happy.start

@@ -9,7 +9,8 @@ import torch
 from controllers.meaning import ASSETS, load_meaning
 from controllers.minilm import is_installed
 from controllers.plan import plan_to_track
-from controllers.text_to_au import TextController, text_to_plan
+from controllers.text_controller import TextController
+from controllers.text_to_au import text_to_plan
 from emohead.assets import search_path
 from emohead.errors import InputError
 from emohead.head.action_units import mirror
@@ -83,7 +84,8 @@ def test_an_english_word_is_not_taken_for_a_misspelt_one():
 
 
 def test_what_is_done_to_a_thing_is_no_mood():
-    assert "AU2R" not in text_to_plan("she lost her keys").peak(), "lost, but not confused"
+    (guess,) = text_to_plan("she lost her keys").guessed
+    assert guess.startswith("she lost her keys: ") and "confused" not in guess
 
 
 def test_a_network_that_is_not_there_says_how_to_make_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -115,3 +117,8 @@ def _seconds(sentence: str) -> float:
     start = time.perf_counter()
     text_to_plan(sentence)
     return time.perf_counter() - start
+
+
+def test_a_controller_warns_of_what_it_does_not_understand():
+    with pytest.warns(UserWarning, match="only English is understood"):
+        TextController("sie ist sehr traurig und weint")(10, 25.0)

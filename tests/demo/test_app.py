@@ -7,15 +7,24 @@ import pytest
 
 pytest.importorskip("gradio", reason="the demo needs: pip install 'emohead[demo]'")
 
-from demo.app import MAX_AUDIO_SECONDS, Jobs, launch, load_pipeline, portrait, render
+from controllers.understanding import READINGS as ALL_READINGS
+from demo.app import MAX_AUDIO_SECONDS, READINGS, Jobs, launch, load_pipeline, portrait, render
 from emohead.assets import find
 from emohead.errors import CancelledError, EmoheadError, InputError
 
 
-def _render(folder: Path, *, audio: str | None, sentence: str = "", label: str = "none", cancelled: threading.Event | None = None):
+def _render(
+    folder: Path,
+    *,
+    audio: str | None,
+    sentence: str = "",
+    label: str = "none",
+    reading: str = "small",
+    cancelled: threading.Event | None = None,
+):
     told: list[tuple[float, str]] = []
     result = render(
-        None, audio, sentence, label, 1.0, 0,
+        None, audio, sentence, label, 1.0, 0, reading,
         device="cpu", folder=folder, cancelled=cancelled or threading.Event(), report=lambda share, text: told.append((share, text)),
     )  # fmt: skip
     return result, told
@@ -26,7 +35,13 @@ def test_no_audio_and_unknown_label_are_said_in_one_line(tmp_path: Path):
         _render(tmp_path, audio=None)
     with pytest.raises(InputError, match="unknown label"):
         _render(tmp_path, audio=str(find("sample_speech.wav")), label="gribble")
+    with pytest.raises(InputError, match="unknown reading 'tea leaves'"):
+        _render(tmp_path, audio=str(find("sample_speech.wav")), sentence="sad", reading="tea leaves")
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".mp4" and path.stat().st_size]
+
+
+def test_the_page_knows_every_reading_that_needs_no_weights_of_ones_own():
+    assert {*READINGS} == {*ALL_READINGS} - {"clip"}
 
 
 def test_long_audio_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -48,7 +48,8 @@ def speech() -> PhoneCorpus:
 def corpus(tmp_path_factory: pytest.TempPathFactory, speech: PhoneCorpus) -> MotionCorpus:
     net = replace(PhoneNetConfig(), width=16, n_blocks=2).build()
     folder = tmp_path_factory.mktemp("corpus")
-    return build_motion_corpus(folder, [(speech, 1.0)], net, PROTOTYPES, config=MotionCorpusConfig(n_clips=4, seconds=2.4))
+    asked = PlanConfig(nothing=0.0, emotion=0.3, units=0.4, only=0.3)
+    return build_motion_corpus(folder, [(speech, 1.0)], net, PROTOTYPES, config=MotionCorpusConfig(n_clips=4, seconds=2.4, plans=asked))
 
 
 def test_a_corpus_is_a_function_of_its_seed(corpus: MotionCorpus):

@@ -1,0 +1,76 @@
+"""What is asked of one side is shown on one side."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from emohead.channels import AU_INDEX, N_AU
+from emohead.data.motion_corpus import N_PROMPT, prompt_columns
+from emohead.motion.sides import AskedSides
+from emohead.motion.vector import INDEX, N_CHANNELS, MotionScale
+from emohead.types import AUTrack
+
+SCALE = MotionScale(torch.full((N_CHANNELS,), 0.1), torch.full((N_CHANNELS,), 0.25))
+
+
+def asked(**units: float) -> torch.Tensor:
+    track = AUTrack.neutral(20, 25.0)
+    for name, value in units.items():
+        track.intensity[:, AU_INDEX[name]] = value
+        track.weight[:, AU_INDEX[name]] = 1.0
+    return prompt_columns(track)[None]
+
+
+def shown(motion: torch.Tensor, name: str) -> list[float]:
+    return [round(float(motion[0, 20, INDEX[f"{name}{side}"]]), 3) for side in ("Left", "Right")]
+
+
+def half_smile() -> torch.Tensor:
+    motion = torch.zeros(1, 40, N_CHANNELS)
+    motion[..., INDEX["mouthSmileLeft"]], motion[..., INDEX["mouthSmileRight"]] = 0.5, 0.4
+    motion[..., INDEX["jawOpen"]] = 0.3
+    return motion
+
+
+def test_the_difference_is_set_and_the_mean_is_kept():
+    sides = AskedSides.of(asked(AU12L=0.8), 40)
+    assert sides is not None
+    motion = SCALE.grow(sides.set_in(SCALE.shrink(half_smile()), SCALE))
+    left, right = shown(motion, "mouthSmile")
+    assert left - right == pytest.approx(float(sides.difference[0, 20].max()), abs=0.01) and left + right == pytest.approx(0.9, abs=0.01)
+    assert float((motion - half_smile())[..., INDEX["jawOpen"]].abs().max()) < 1e-5
+
+
+def test_left_and_right_are_mirror_images():
+    one, other = (AskedSides.of(asked(**{name: 0.8}), 40) for name in ("AU43L", "AU43R"))
+    assert one is not None and other is not None
+    assert torch.equal(one.difference, -other.difference) and torch.equal(one.share, other.share)
+
+
+def test_both_sides_and_nothing_are_left_to_the_network():
+    assert AskedSides.of(asked(AU12L=0.8, AU12R=0.8, AU17=0.5), 40) is None
+    assert AskedSides.of(torch.zeros(1, 20, N_PROMPT), 40) is None
+
+
+def test_a_wish_that_fades_lets_go():
+    prompt = asked(AU12L=0.8)
+    prompt[:, 10:, : 2 * N_AU] = 0.0
+    sides = AskedSides.of(prompt, 40)
+    assert sides is not None and float(sides.share[0, 5].max()) == 1.0 and float(sides.share[0, 30].max()) == 0.0
+
+
+def test_a_drawn_face_keeps_to_one_side():
+    pytest.importorskip("diffusers")
+    from emohead.channels import RIG_INDEX
+    from emohead.motion.diffusion_engine import DiffusionEngine
+    from emohead.motion.phone_net import load_phone_net
+    from emohead.types import Waveform
+
+    silence = Waveform(torch.zeros(32000), 16000)
+    track = AUTrack.neutral(50, 25.0)
+    track.intensity[:, AU_INDEX["AU12L"]] = track.weight[:, AU_INDEX["AU12L"]] = 1.0
+    engine = DiffusionEngine.load()
+    engine = replace(engine, sampling=replace(engine.sampling, steps=4))
+    rig = engine(silence, load_phone_net().posteriors(silence), prompt=track).rig[20:40].median(0).values
+    assert float(rig[RIG_INDEX["mouthSmileLeft"]]) > 0.7 and float(rig[RIG_INDEX["mouthSmileRight"]]) < 0.25
