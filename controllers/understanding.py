@@ -1,7 +1,7 @@
 """What reads the words of a sentence: the lexicon, and where it lists nothing, the network that learned meanings."""
 
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
@@ -21,6 +21,8 @@ SCENERY = 0.5
 """Probability of `nothing facial` from which words beside a known mood leave it as it is."""
 NAMED = 0.5
 """Probability of a meaning from which words beside a known wish count by themselves."""
+_REMEMBERED = 512
+"""Texts of which the network's opinion is kept."""
 _NEAREST = 0.1
 """Probability from which a word that is not understood has a nearest meaning."""
 
@@ -35,28 +37,38 @@ class Understanding:
     """Asked about stretches that the lexicon does not explain; without it they mean nothing."""
     english: Container[str] = frozenset()
     """Words that are English and therefore not misspelt."""
+    _asked: dict[str, Meant] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def guess(self, text: str, *, plain: bool = False) -> Meant | None:
         """What a stretch of text is taken for, or nothing where the network is not sure; it must be surer of plain or of unknown words."""
         if self.meaning is None or not text:
             return None
         plain = plain or not any(word in self.english for word in text.split())
-        meant, (sure, nothing) = self.meaning([text])[0], (CERTAIN, HARDLY) if plain else (SURE, NOTHING)
+        meant, (sure, nothing) = self._meant(text), (CERTAIN, HARDLY) if plain else (SURE, NOTHING)
         return meant if meant.sure >= sure and meant.nothing < nothing else None
 
     def is_scenery(self, text: str, *, plain: bool = False) -> bool:
         """Whether a text says nothing about a face; plain words do unless the network is sure that they do not."""
-        return self.meaning is None or not text.strip() or self.meaning([text])[0].nothing >= (HARDLY_SCENERY if plain else SCENERY)
+        return self.meaning is None or not text.strip() or self._meant(text).nothing >= (HARDLY_SCENERY if plain else SCENERY)
+
+    def _meant(self, text: str) -> Meant:
+        """The network's opinion of a text, once: a sentence is asked about in overlapping pieces."""
+        assert self.meaning is not None
+        if text not in self._asked:
+            if len(self._asked) >= _REMEMBERED:
+                self._asked.clear()
+            self._asked[text] = self.meaning([text])[0]
+        return self._asked[text]
 
     def names(self, words: str) -> bool:
         """Whether some words, out of their sentence, clearly name a known meaning."""
-        return self.meaning is not None and self.meaning([words])[0].guesses[0].probability >= NAMED
+        return self.meaning is not None and self._meant(words).guesses[0].probability >= NAMED
 
     def nearest(self, word: str) -> str:
         """The meaning that a word comes nearest to, or an empty string when it comes near none."""
         if self.meaning is None:
             return ""
-        first = self.meaning([word])[0].guesses[0]
+        first = self._meant(word).guesses[0]
         return first.concept if first.probability >= _NEAREST else ""
 
 
