@@ -183,6 +183,7 @@ def save_meaning(model: MeaningModel, path: Path) -> None:
     if model.neighbours is not None:
         tensors |= {_PREFIX + name: tensor for name, tensor in model.neighbours.tensors().items()}
     about = {"kind": _KIND, "front_end": model.front_end, "network": json.dumps(asdict(model.net.config)), "source": model.source}
+    about["weights"] = _fingerprint(model.front_end, model.source)
     save_file(tensors, path, metadata=about | {"concepts": ", ".join(concept_names())})
 
 
@@ -207,10 +208,18 @@ def read_meaning(path: Path) -> MeaningModel:
         raise InputError(f"{path}: not a text-to-AU network ({type(error).__name__}); fetch or train it again") from error
     if about.get("concepts") != ", ".join(concept_names()):
         raise InputError(f"{path}: made for other tables of expressions; train it again with emohead train text-to-au")
-    return MeaningModel(net.eval(), front_end, neighbours, about.get("source", ""))
+    source = about.get("source", "")
+    if about.get("weights", "") != _fingerprint(front_end, source):
+        raise InputError(f"{path}: trained on another model than the one that is now at {source or front_end}; train it again")
+    return MeaningModel(net.eval(), front_end, neighbours, source)
 
 
-@lru_cache(maxsize=2)
+def _fingerprint(front_end: FrontEndName, source: str) -> str:
+    """Checksum of a front end's own weights where they do not come with the project."""
+    return getattr(load_front_end(front_end, source), "fingerprint", "") if front_end == "clip" else ""
+
+
+@lru_cache(maxsize=3)
 def load_meaning(front_end: FrontEndName = "small") -> MeaningModel:
     """The network for a front end.
 

@@ -22,6 +22,8 @@ from emohead.channels import N_AU
 N_NEAREST, _NEARNESS = 32, 0.05
 """How many are asked, and the difference in cosine at which one counts 1/e less."""
 _AT_ONCE = 64
+_AXES = 128
+"""Principal directions of the sentences that are kept; on the development set as good as all of 384, in a third of the space."""
 _STEPS = 127.0
 """Steps in which keys and intensities are stored."""
 
@@ -30,7 +32,9 @@ _STEPS = 127.0
 class Neighbours:
     """Sentences with known faces, as a network sees them."""
 
-    keys: Float[Tensor, "N H"]
+    axes: Float[Tensor, "H K"]
+    """Directions of the network's space in which they are told apart."""
+    keys: Float[Tensor, "N K"]
     """A vector of length 1 per sentence."""
     faces: Float[Tensor, "N F"]
     """Its face (`face_row`)."""
@@ -41,7 +45,7 @@ class Neighbours:
         Args:
             whole: the network's vectors of the texts.
         """
-        nearness, index = (functional.normalize(whole, dim=1) @ self.keys.T).topk(min(N_NEAREST, len(self.keys)), dim=1)
+        nearness, index = (functional.normalize(whole @ self.axes, dim=1) @ self.keys.T).topk(min(N_NEAREST, len(self.keys)), dim=1)
         weight = (nearness / _NEARNESS).softmax(1)[:, :, None]  # [B, K, 1]
         faces = self.faces[index]
         shows = weight * (faces[..., :N_AU] > 0)
@@ -53,13 +57,13 @@ class Neighbours:
         """For a file, in bytes where they do."""
         keys = (self.keys * (_STEPS / self.keys.abs().amax(1, keepdim=True))).round().to(torch.int8)
         units = (self.faces[:, :N_AU] * _STEPS).round().to(torch.uint8)
-        return {"keys": keys, "units": units, "poses": self.faces[:, N_AU:].half().contiguous()}
+        return {"axes": self.axes.half().contiguous(), "keys": keys, "units": units, "poses": self.faces[:, N_AU:].half().contiguous()}
 
     @classmethod
     def of_tensors(cls, tensors: Mapping[str, Tensor]) -> "Neighbours":
         """Back from `tensors()`."""
         faces = torch.cat([tensors["units"].float() / _STEPS, tensors["poses"].float()], dim=1)
-        return cls(functional.normalize(tensors["keys"].float(), dim=1), faces)
+        return cls(tensors["axes"].float(), functional.normalize(tensors["keys"].float(), dim=1), faces)
 
 
 @torch.no_grad()
@@ -74,4 +78,6 @@ def neighbours_of(net: MeaningNet, front_end: FrontEnd, described: Sequence[Desc
     for start in range(0, len(texts), _AT_ONCE):
         features = front_end(texts[start : start + _AT_ONCE])
         keys.append(functional.normalize(net(features.values, features.there).whole, dim=1))
-    return Neighbours(torch.cat(keys), torch.stack(faces))
+    whole = torch.cat(keys)
+    axes = torch.linalg.eigh(whole.T @ whole).eigenvectors[:, -_AXES:]
+    return Neighbours(axes, functional.normalize(whole @ axes, dim=1), torch.stack(faces))

@@ -80,7 +80,7 @@ class GuessingReader(Reader):
         if clause.windows or clause.lengths or clause.repeated or any(mention.negated for mention in clause.mentions):
             return
         text = self._between(clause.first, clause.stop)
-        if any(mention.region or (mention.side and not mention.known) for mention in wishes) or text in dict(self.guessed):
+        if any(mention.region or (mention.side and mention.known is None) for mention in wishes) or text in dict(self.guessed):
             return
         meant = self.understanding.guess(text)
         if meant is None:

@@ -24,7 +24,7 @@ def faces(*codes: str) -> torch.Tensor:
 
 def test_the_near_ones_decide():
     keys = torch.tensor([[1.0, 0.0], [0.999, 0.0447], [0.0, 1.0], [0.0, -1.0]])
-    near = Neighbours(keys, faces("12=.8", "12=.4 6=.6", "4=.9", "15=.9"))
+    near = Neighbours(torch.eye(2), keys, faces("12=.8", "12=.4 6=.6", "4=.9", "15=.9"))
     shown, face = near(torch.tensor([[5.0, 0.1], [0.0, 2.0]]))
     assert shown[0, AU_INDEX["AU12L"]] > 0.99 and 0.4 < shown[0, AU_INDEX["AU6L"]] < 0.6 and shown[0, AU_INDEX["AU4L"]] < 0.01
     assert 0.5 < face[0, AU_INDEX["AU12L"]] < 0.7 and face[0, AU_INDEX["AU6L"]].item() > 0.59, "strength is that of those who show it"
@@ -33,7 +33,7 @@ def test_the_near_ones_decide():
 
 def test_they_are_kept_in_bytes():
     torch.manual_seed(0)
-    near = Neighbours(torch.nn.functional.normalize(torch.randn(20, 8), dim=1), torch.rand(20, N_FACE))
+    near = Neighbours(torch.randn(12, 8), torch.nn.functional.normalize(torch.randn(20, 8), dim=1), torch.rand(20, N_FACE))
     read = Neighbours.of_tensors(near.tensors())
     assert (read.keys - near.keys).abs().max() < 0.01 and (read.faces - near.faces).abs().max() < 0.01
 
