@@ -16,6 +16,8 @@ _UPPER = frozenset({"brow", "eye", "cheek"})
 UPPER_CHANNELS = frozenset(name for name, region in _REGION.items() if region in _UPPER)
 """The channels of brows, eyes and cheeks."""
 _OTHER = {"L": "R", "R": "L"}
+_MAKES = 0.65
+"""Share of the strongest unit's intensity from which a unit makes a movement what it is."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,12 @@ def in_region(expression: Expression, *, upper: bool) -> Expression:
 def at_rest(expression: Expression) -> Expression:
     """All channels of the expression asked to rest; gaze and head left alone."""
     return Expression({name: 0.0 for name in expression.au})
+
+
+def made_of(expression: Expression) -> Expression:
+    """The units that make a movement what it is: showing teeth parts the lips, and only by the way lifts their corners."""
+    least = _MAKES * max(expression.au.values(), default=0.0)
+    return replace(expression, au={name: value for name, value in expression.au.items() if value >= least})
 
 
 def _add_code(expression: Expression, code: str, value: float) -> Expression:

@@ -22,21 +22,30 @@ class Gesture:
     """Its name there."""
     side: str = ""
     """`L` or `R` for a movement of one eye or one that starts to that side; empty for its usual side."""
+    count: int = 0
+    """How many times; 0 for as often as usual."""
+    pace: float = 1.0
+    """How much faster than usual."""
 
     @property
     def seconds(self) -> float:
-        """How long one performance takes."""
-        return read_table("gestures")["gestures"][self.name]["seconds"]
+        """How long the performance takes."""
+        shape = read_table("gestures")["gestures"][self.name]
+        usual = self.count / shape["oscillate"]["hertz"] if self.count and "oscillate" in shape else shape["seconds"] * max(self.count, 1)
+        return usual / self.pace
 
 
 def add_gesture(track: AUTrack, gesture: Gesture, start: float, end: float) -> AUTrack:
-    """The track with a gesture between two times (seconds); an oscillation fills the time, a path is performed once."""
+    """The track with a gesture between two times (seconds); an oscillation fills the time, a path is performed as often as asked."""
     shape = read_table("gestures")["gestures"][gesture.name]
     times = torch.arange(track.n_frames) / track.fps - start
     if "oscillate" in shape:
-        return _oscillated(track, shape["oscillate"], times, end - start, gesture.side)
-    side = gesture.side or shape.get("side", "")
-    return _along_path(track, torch.tensor(shape["path"], dtype=torch.float32), times / shape["seconds"], side)
+        quicker = {**shape["oscillate"], "hertz": shape["oscillate"]["hertz"] * gesture.pace}
+        return _oscillated(track, quicker, times, end - start, gesture.side)
+    side, count = gesture.side or shape.get("side", ""), max(gesture.count, 1)
+    progress = times * gesture.pace / shape["seconds"]
+    again = torch.where((progress >= 0) & (progress < count), progress.remainder(1.0), progress)
+    return _along_path(track, torch.tensor(shape["path"], dtype=torch.float32), again, side)
 
 
 def _oscillated(track: AUTrack, shape: dict, times: Tensor, length: float, side: str) -> AUTrack:

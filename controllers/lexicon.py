@@ -26,7 +26,7 @@ _IRREGULAR = {
     "lying": "lie", "dying": "die", "leant": "lean", "blew": "blow", "blown": "blow", "shrank": "shrink", "thrown": "throw",
     "threw": "throw", "drooping": "droop", "fled": "flee", "gritted": "grit", "gritting": "grit", "jutting": "jut", "knitted": "knit",
 }  # fmt: skip
-_MAX_SKIPPED = 3
+_MAX_SKIPPED = 6
 _DETERMINERS = frozenset("a an the his her their its my your our this that everything nothing all some".split())
 
 

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from controllers.calibration import calibrated
 from controllers.described import face_row, row_expression
 from controllers.expression import Expression
 from controllers.front_ends import FRONT_ENDS, FrontEndName, load_front_end
@@ -28,7 +29,7 @@ ASSETS: dict[FrontEndName, str] = {
     "small": "text_to_au.safetensors", "minilm": "text_to_au_minilm.safetensors", "clip": "text_to_au_clip.safetensors",
 }  # fmt: skip
 """File of the network for each front end on the search path of assets; the one for CLIP does not ship."""
-SHOWN = 0.36
+SHOWN = 0.38
 """Probability from which an action unit is shown."""
 KEPT_BESIDE, SHOWN_BESIDE = 0.32, 0.42
 """Where a text says something known and more: probability from which a unit of what is known is shown, and from which another is."""
@@ -162,7 +163,7 @@ class MeaningModel:
             share[:, :N_AU] *= near_shown > 0  # nobody near shows it, so nobody near knows how strong it is
             shown, face = shown.lerp(near_shown, NEIGHBOURS), face.lerp(near, share)
         face[:, :N_AU].clamp_(min=_FAINTEST)
-        return shown, face
+        return calibrated(shown), face
 
 
 def _evened(row: Float[Tensor, " F"]) -> Float[Tensor, " F"]:

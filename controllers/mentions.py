@@ -6,6 +6,24 @@ from controllers.expression import Expression
 from controllers.states import Concept
 
 
+@dataclass(frozen=True)
+class Window:
+    """A stretch of the clip."""
+
+    first: float
+    """Its beginning: a share of the clip, or seconds, which count from the end where they are negative."""
+    last: float
+    """Its end, likewise."""
+    in_seconds: bool = False
+    """Whether these are seconds."""
+
+    def within(self, length: float) -> tuple[float, float]:
+        """Beginning and end in a clip of so many seconds."""
+        scale = 1.0 if self.in_seconds else length
+        first, last = (length + value if value < 0.0 else value * scale for value in (self.first, self.last))
+        return min(max(first, 0.0), length), min(last, length)
+
+
 @dataclass
 class Mention:
     """One state or action as the sentence has it."""
@@ -34,12 +52,14 @@ class Clause:
     mentions: list[Mention] = field(default_factory=list)
     speed: str = ""
     """`fast`, `slow`, `turn` or empty."""
-    windows: dict[int, tuple[float, float]] = field(default_factory=dict)
-    """Per segment, the stretch of the clip it was pinned to."""
+    windows: dict[int, Window] = field(default_factory=dict)
+    """Per segment, the stretch of the clip that it was pinned to."""
     lengths: dict[int, float] = field(default_factory=dict)
     """Per segment, the seconds it was given."""
     repeated: set[int] = field(default_factory=set)
     """Segments that happen now and then."""
+    counts: dict[int, int] = field(default_factory=dict)
+    """Per segment, how many times it was asked for."""
     first: int = 0
     stop: int = 0
     """Its first token, and the one after its last."""

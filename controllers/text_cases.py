@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 import torch
 
-from controllers.expression import Expression, at_rest, merged, mirrored, on_side, scaled
+from controllers.expression import Expression, at_rest, made_of, merged, mirrored, on_side, scaled
 from controllers.phrases import HeldOut, Phrase, has_kin, lexicon_phrases
 from controllers.states import Concept, actions, shaded, states
 from controllers.tables import read_table
@@ -66,7 +66,7 @@ class TextCase:
 
 
 def _row(step: Sequence[Wish], first_side: str) -> torch.Tensor:
-    """Action units of one step: the wishes together; a denied movement rests, a denied state unless another wish needs it."""
+    """Action units of one step: the wishes together; what makes a denied movement rests, the rest of it unless another wish needs it."""
     expression = Expression()
     for wish in step:
         if not wish.denied:
@@ -75,7 +75,7 @@ def _row(step: Sequence[Wish], first_side: str) -> torch.Tensor:
         denied = _concept(wish).expression
         if wish.denied:
             if wish.concept not in states():
-                expression = replace(expression, au={**expression.au, **at_rest(denied).au})
+                expression = replace(expression, au={**expression.au, **at_rest(made_of(denied)).au})
             opposite = _concept(wish).opposite
             if opposite and len(step) == 1:
                 expression = scaled(states()[opposite].expression, OPPOSITE_GAIN)

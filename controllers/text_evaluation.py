@@ -28,6 +28,8 @@ _FRAGMENTS = (
 )  # fmt: skip
 _DENIALS = ("not {}", "she is not {}", "without being {}", "he is never {}", "no longer {}", "she isn't {}", "not at all {}")
 _N_DENIALS = _N_DISTRACTED = 200
+_LATE = 0.25
+"""Share of the clip from which a first event counts as one that comes after a rest."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,10 @@ class Annotated:
 
 
 def plan_phases(plan: TextPlan) -> Phases:
-    """The phases of a plan: its steps in order of time, each with what is laid over it; without steps, what is done one after the other."""
+    """The phases of a plan: its steps in order of time, each with what is laid over it; without steps, what is done one after the other.
+
+    What begins late (`ends on a grin`) comes after a phase of rest.
+    """
     steps = [event for event in plan.events if not event.overlay] or list(plan.events)
     starts = sorted({event.start for event in steps})
     rows = torch.zeros(len(starts), N_AU)
@@ -69,7 +74,9 @@ def plan_phases(plan: TextPlan) -> Phases:
         gesture = gesture_units(event.gesture.name, event.gesture.side) if event.gesture else {}
         for name, value in {**dict(event.au), **gesture}.items():
             rows[place, AU_INDEX[name]] = max(float(rows[place, AU_INDEX[name]]), value)
-    return Phases(rows[rows.amax(1) > 0.0] if len(rows) else rows)
+    shown = rows[rows.amax(1) > 0.0] if len(rows) else rows
+    rests = len(shown) > 0 and plan.duration is None and starts[0] >= _LATE
+    return Phases(torch.cat([torch.zeros(1, N_AU), shown]) if rests else shown)
 
 
 def ours(understanding: Understanding) -> Method:

@@ -13,6 +13,9 @@ _TOKEN = re.compile(rf"\b(?:{CODE.pattern})(?!\w|\.\d|\s*=)|[^\W\d_]+(?:'[^\W\d_
 
 _ARROW = re.compile(r"\s*(?:[-=]+>|\u2192|\u21d2|(?<=\s)>(?=\s))\s*")
 """Arrows between looks: first one, then the other."""
+_PERCENT = re.compile(r"(\d)\s*(?:%|per\s?cent\b)", re.IGNORECASE)
+_RISING = re.compile(r"\b(\w+er) and \1\b", re.IGNORECASE)
+"""`Angrier and angrier`."""
 
 
 def parse(sentence: str, understanding: Understanding | None = None) -> Parsed:
@@ -29,5 +32,7 @@ def _plain(sentence: str) -> str:
     for emoji, words in read_table("emoji")["emoji"].items():
         if emoji in sentence:
             sentence = sentence.replace(emoji, f", {words}, ")
-    text = unicodedata.normalize("NFKC", _ARROW.sub(", then ", sentence)).replace("\u2019", "'").replace("\u2018", "'")
+    sentence = _RISING.sub(r"gradually \1", _ARROW.sub(", then ", sentence))
+    sentence = _PERCENT.sub(r"\1 percent ", sentence)
+    text = unicodedata.normalize("NFKC", sentence).replace("\u2019", "'").replace("\u2018", "'")
     return "".join(" " if unicodedata.category(char) in ("Cc", "Cf", "So", "Sk") else char for char in text)

@@ -3,9 +3,11 @@
 import re
 from dataclasses import replace
 
+from controllers.clock_times import clock_time, closed, count_or_share
 from controllers.expression import parse_codes
 from controllers.lexicon import NEAR, Match, Meaning
-from controllers.mentions import Clause, Loose, Mention, Modifiers, without_empty
+from controllers.mentions import Clause, Loose, Mention, Modifiers, Window, without_empty
+from controllers.sequences import in_turn
 from controllers.states import Concept, actions
 from controllers.understanding import Understanding
 from emohead.errors import InputError
@@ -16,12 +18,10 @@ NOT_VERY = 0.3
 """Intensity of `not very happy`: a denied intensity word weakens instead of denying."""
 _STRONG = 0.75
 _SPEEDS = {"fast": "fast", "slow": "slow", "turn": "turn", "burst": "fast"}
-_WINDOWS = {"at_start": (0.0, 0.25), "at_middle": (0.375, 0.625), "at_end": (0.75, 1.0), "throughout": (0.0, 1.0)}
-_LENGTHS = {"brief": 0.8, "second": 1.0, "long": 3.0}
-_NUMBERS: dict[str, float] = {
-    "half": 0.5, "one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "six": 6.0, "seven": 7.0, "eight": 8.0, "nine": 9.0,
-    "ten": 10.0,
+_WINDOWS = {
+    "at_start": Window(0.0, 0.25), "at_middle": Window(0.375, 0.625), "at_end": Window(0.75, 1.0), "throughout": Window(0.0, 1.0),
 }  # fmt: skip
+_LENGTHS = {"brief": 0.8, "second": 1.0, "long": 3.0}
 BREAKS, PAUSES = frozenset(".!?;"), frozenset(",:()\u2014")
 _REGIONS = {"eyes": "upper", "eye": "upper", "gaze": "upper", "mouth": "lower", "lips": "lower"}
 _SUBJECTS = frozenset({"he", "she", "they"})
@@ -45,12 +45,14 @@ class Reader:
         self.loose: list[Loose] = []
         self.begun = self.denied = 0
         """Index of the segment's first token, and of the last negator."""
+        self.listed: set[int] = set()
+        """Segments that a comma begins."""
         self.first_side = ""
         self.negated = self.from_pending = self.swap_pending = self.subordinate = False
         self.mixture = 1.0
         self.shouting = any(word.islower() for word in spelt)
         self._forget_modifiers()
-        self.window: tuple[float, float] | None = None
+        self.window: Window | None = None
         self.length: float | None = None
         self.repeated = False
 
@@ -64,6 +66,8 @@ class Reader:
             self.cursor = self._step(self.cursor)
         self._end_segment()
         self.clause.stop = len(self.tokens)
+        self._close_windows()
+        self.clauses = in_turn(self.clauses, self.listed)
         for clause in self.clauses:
             self._reread(clause)
         clauses = without_empty(self.clauses)
@@ -74,15 +78,15 @@ class Reader:
 
     def _step(self, index: int) -> int:
         token = self.tokens[index]
+        after = self._clock(index) or self._number(index)
+        if after is not None:
+            return after
         if token in BREAKS or token in PAUSES:
             self._punctuation(index)
             return index + 1
         if CODE.fullmatch(token):
             self._code(index)
             return index + 1
-        seconds = self._seconds(index)
-        if seconds is not None:
-            return seconds
         found = self.lexicon.match(self.tokens, index)
         if found is None:
             self._unknown_word(index)
@@ -203,8 +207,14 @@ class Reader:
         if self.loose and self._last_in_segment() is None:
             self._guess()
         current = self._last_in_segment()
-        if operation in _WINDOWS or operation in _LENGTHS:
-            self._pin(operation, current)
+        if operation == "ending":
+            operation = "next" if self.clause.mentions else "at_end"
+        if operation in _WINDOWS:
+            self._pin(_WINDOWS[operation], current)
+        elif operation in _LENGTHS and current is None:
+            self.length = _LENGTHS[operation]
+        elif operation in _LENGTHS and current is not None:
+            self.clause.lengths[current.segment] = _LENGTHS[operation]
         elif operation == "repeated":
             if current is None:
                 self.repeated = True
@@ -237,38 +247,52 @@ class Reader:
                 return True
         return False
 
-    def _pin(self, operation: str, current: Mention | None) -> None:
-        """A window or a length, for the mention just made or for the next one."""
-        if operation in _WINDOWS:
-            if current is None:
-                self.window = _WINDOWS[operation]
-            else:
-                self.clause.windows[current.segment] = _WINDOWS[operation]
-        elif current is None:
-            self.length = _LENGTHS[operation]
-        else:
-            self.clause.lengths[current.segment] = _LENGTHS[operation]
-
-    def _seconds(self, index: int) -> int | None:
-        """`for two seconds`, `for 1.5 s`: the index after it, or nothing when it does not stand here."""
-        words = self.tokens[index : index + 5]
-        if not words or words[0] != "for":
-            return None
-        rest = [word for word in words[1:] if word not in ("about", "around", "a", "roughly")]
-        if len(rest) < 2 or rest[1] not in ("second", "seconds", "sec", "secs", "s"):
-            return None
-        value = _NUMBERS.get(rest[0]) or (float(rest[0]) if rest[0].replace(".", "", 1).isdigit() else None)
-        if value is None:
-            return None
+    def _clock(self, index: int) -> int | None:
+        """A time in seconds, for the mention just made or for the next one; the index after it, or nothing when none stands here."""
+        found = clock_time(self.tokens, index)
         current = self._last_in_segment()
-        if current is None:
-            self.length = value
+        if found is None or (current is None and self.tokens[index] == "("):
+            return None
+        if found.kind == "later":
+            self._next_clause("")
+        elif found.kind == "window":
+            self._pin(found.window, current)
+        elif current is None:
+            self.length = found.window.last
         else:
-            self.clause.lengths[current.segment] = value
-        return self.tokens.index(rest[1], index) + 1
+            self.clause.lengths[current.segment] = found.window.last
+        return index + found.n_tokens
+
+    def _number(self, index: int) -> int | None:
+        """`70 percent` of the next mention, or of the last one; `twice`, `three times`, of the last one; the index after it."""
+        found, current = count_or_share(self.tokens, index), self._last_in_segment()
+        if found is None or (found.times and current is None):
+            return None
+        if current is not None and found.times:
+            self.clause.counts[current.segment] = found.times
+        else:
+            self.intensities.append(found.share)
+            self.since = index if self.since is None else self.since
+        return index + found.n_tokens
+
+    def _close_windows(self) -> None:
+        placed = [(clause, segment) for clause in self.clauses for segment in clause.windows]
+        for (clause, segment), window in zip(placed, closed([clause.windows[segment] for clause, segment in placed]), strict=True):
+            clause.windows[segment] = window
+
+    def _pin(self, window: Window, current: Mention | None) -> None:
+        """A window for the mention just made or for the next one."""
+        if current is None:
+            self.window = window
+        else:
+            self.clause.windows[current.segment] = window
 
     def _side(self, value: str) -> None:
         side = {"R1": "one", "both": ""}.get(value, value)
+        if side == "one" and self.side:
+            return  # The right one.
+        if {side, self.side} == {"L", "R"}:
+            side = ""  # The left and the right eyebrow.
         if side in ("L", "R") and not self.first_side:
             self.first_side = side
         self.side = side
@@ -277,6 +301,8 @@ class Reader:
     def _punctuation(self, index: int) -> None:
         self._end_segment()
         self.negated = False
+        if self.tokens[index] == ",":
+            self.listed.add(self.segment)
         if self.subordinate and self.clause.mentions:
             self._end_subordinate()
         elif self.tokens[index] in BREAKS and not self._describes(index + 1):
@@ -321,19 +347,24 @@ class Reader:
             self.clause.mentions[-1].side = self.side
             self.clause.mentions[-1].stop = self.cursor
             self._forget_modifiers()
+        elif self.sided and self.clause.mentions and self.clause.mentions[-1].concept.side:
+            if self._repeat_to_other_side(self.clause.mentions[-1]):
+                self.listed.add(self.segment)  # Left and right: not at once.
         elif self.sided and not self.clause.mentions and self.place and self.clauses[self.place - 1].mentions:
             self._repeat_to_other_side(self.clauses[self.place - 1].mentions[-1])
         self.segment += 1
 
-    def _repeat_to_other_side(self, previous: Mention) -> None:
-        """`Looks left, then right`: the direction alone repeats the movement."""
+    def _repeat_to_other_side(self, previous: Mention) -> bool:
+        """`Looks left, then right`, `the left eyebrow, then the right one`: the side alone repeats the movement."""
         word = {"L": "left", "R": "right"}.get(self.side, "")
         concept = actions().get(re.sub(r"\b(left|right)\b", word, previous.concept.name))
-        if concept is not None and previous.concept.side and concept.side == self.side:
-            first = self.cursor - 1 if self.since is None else self.since
-            placed = replace(previous, segment=self.segment, first=first, stop=self.cursor)
-            self.clause.mentions.append(replace(placed, concept=concept, side=self.side))
-            self._forget_modifiers()
+        if concept is None or {previous.side, self.side} != {"L", "R"} or concept.side != (previous.concept.side and self.side):
+            return False
+        first = self.cursor - 1 if self.since is None else self.since
+        placed = replace(previous, segment=self.segment, first=first, stop=self.cursor)
+        self.clause.mentions.append(replace(placed, concept=concept, side=self.side))
+        self._forget_modifiers()
+        return True
 
     def _last_in_segment(self) -> Mention | None:
         mentions = self.clause.mentions

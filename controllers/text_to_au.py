@@ -6,7 +6,7 @@ from itertools import pairwise
 from operator import attrgetter
 
 from controllers.envelopes import ONSET
-from controllers.expression import Expression, at_rest, in_region, is_one_sided, merged, mirrored, on_side, scaled
+from controllers.expression import Expression, at_rest, in_region, is_one_sided, made_of, merged, mirrored, on_side, scaled
 from controllers.gestures import Gesture
 from controllers.mentions import Clause, Mention, Parsed
 from controllers.plan import Event, TextPlan
@@ -29,6 +29,8 @@ _SHORTEST = 0.1
 """Seconds below which nothing is left of a step that makes way for a mood."""
 _LONGEST_SHOWN = 40
 """Characters of an unknown word that are repeated."""
+_PACES = {"slow": 0.55, "fast": 1.5}
+"""Paces of gestures that are asked for with a speed."""
 _ONSETS = {"fast": 0.15, "turn": 1.6 * ONSET, "slow": 2.5 * ONSET}
 
 
@@ -72,6 +74,8 @@ def text_to_plan(
     timed = sorted((replace(e, start=e.start * scale, end=e.end * scale) for e in events), key=lambda event: (event.start, event.overlay))
     not_understood = tuple(dict.fromkeys(word for word, _, _ in parsed.unknown))
     guessed = tuple(f"{text}: {known}" for text, known in parsed.guessed)
+    if not timed and not warnings and any(letter.isalpha() for letter in sentence):
+        warnings = ("nothing in these words says how a face should look; it stays as it is",)
     return TextPlan(tuple(timed), duration, not_understood, warnings, guessed)
 
 
@@ -90,8 +94,10 @@ def _events(parsed: Parsed, length: float, intensity: float) -> list[Event]:
     for clause, (start, end) in zip(parsed.clauses, _layout(parsed.clauses, length), strict=True):
         for segment in sorted({mention.segment for mention in clause.mentions if _is_pinned(clause, mention)}):
             pinned = _pinned(clause, segment, parsed, intensity, (start, end, length))
-            if segment in clause.repeated:
-                overlays += _now_and_then(pinned)
+            if pinned.end <= pinned.start and length > 0.0:
+                continue  # It would begin after the clip's end.
+            if segment in clause.repeated or (segment in clause.counts and pinned.gesture is None):
+                overlays += _now_and_then(pinned, clause.counts.get(segment, 0))
             elif pinned.sustained and pinned.au and pinned.gesture is None:
                 moods.append(replace(pinned, overlay=False))
             else:
@@ -107,7 +113,7 @@ def _events(parsed: Parsed, length: float, intensity: float) -> list[Event]:
         if steps and steps[-1].au and not (held and steps[-1].start == start):
             # Only a glance or a gesture: the face before it stays.
             steps[-1] = replace(steps[-1], end=end)
-        overlays += _gestures([mention for mention in plain if _is_transient(mention)], parsed, intensity, start, end)
+        overlays += _gestures(clause, parsed, intensity, start, end)
     return _making_way(steps, moods) + overlays
 
 
@@ -152,7 +158,9 @@ def _own_length(clause: Clause) -> float | None:
 
 def _is_pinned(clause: Clause, mention: Mention) -> bool:
     segment = mention.segment
-    return segment in clause.windows or segment in clause.repeated or (segment in clause.lengths and _own_length(clause) is None)
+    counted = segment in clause.counts and not _is_transient(mention)
+    timed = segment in clause.windows or (segment in clause.lengths and _own_length(clause) is None)
+    return counted or timed or segment in clause.repeated
 
 
 def _is_transient(mention: Mention) -> bool:
@@ -164,21 +172,20 @@ def _pinned(clause: Clause, segment: int, parsed: Parsed, intensity: float, time
     start, end, length = times
     mentions = [mention for mention in clause.mentions if mention.segment == segment]
     if segment in clause.windows:
-        first, last = clause.windows[segment]
-        start, end = first * length, last * length
+        start, end = clause.windows[segment].within(length)
         if segment in clause.lengths:
-            start = max(0.0, end - clause.lengths[segment]) if last == 1.0 else start
+            start = max(0.0, end - clause.lengths[segment]) if end == length else start
             end = min(length, start + clause.lengths[segment])
     elif segment in clause.lengths:
         end = min(end, start + clause.lengths[segment])
     event = replace(_event(mentions, parsed, intensity, start, end, clause.speed), overlay=True)
     transient = next((mention for mention in mentions if _is_transient(mention)), None)
-    return replace(event, gesture=_gesture(transient, parsed)) if transient else event
+    return replace(event, gesture=_gesture(transient, parsed, clause)) if transient else event
 
 
-def _now_and_then(event: Event) -> list[Event]:
-    """An event repeated over its stretch: once in `REPEAT_PERIOD` seconds."""
-    count = max(1, round((event.end - event.start) / REPEAT_PERIOD))
+def _now_and_then(event: Event, count: int) -> list[Event]:
+    """An event repeated over its stretch: so many times, or (0) once in `REPEAT_PERIOD` seconds."""
+    count = count or max(1, round((event.end - event.start) / REPEAT_PERIOD))
     slot = (event.end - event.start) / count
     length = min(REPEAT_LENGTH, 0.6 * slot)
     starts = [event.start + (index + 0.5) * slot - 0.5 * length for index in range(count)]
@@ -193,13 +200,15 @@ def _event(mentions: list[Mention], parsed: Parsed, intensity: float, start: flo
     for mention in mentions:
         if mention.negated:
             denied = _performed(mention, parsed, intensity)
-            # Denying says what must not be seen; what another wish in the same breath needs stays, unless it is the movement itself.
-            kept, resting = expression.au, at_rest(denied).au
-            expression = replace(expression, au={**resting, **kept} if mention.concept.is_state else {**kept, **resting})
+            # Denying says what must not be seen; what another wish in the same breath needs stays, unless it makes the movement itself.
+            resting = at_rest(denied).au
+            itself = {} if mention.concept.is_state else at_rest(made_of(denied)).au
+            expression = replace(expression, au={**resting, **expression.au, **itself})
             opposite = mention.concept.opposite
             if opposite and len(mentions) == 1:  # Neither pleased nor displeased: nothing is left to suggest.
                 expression = merged(expression, scaled(states()[opposite].expression, OPPOSITE_GAIN * intensity))
                 expression = replace(expression, au={**expression.au, **at_rest(denied).au})
+    expression = _looking_ahead(replace(expression, au={**expression.au, **_closed(mentions)}), mentions)
     moods = [mention for mention in mentions if mention.concept.is_state and not mention.negated]
     onset = _ONSETS.get(speed, min((mention.concept.onset for mention in mentions), default=ONSET))
     if speed in ("slow", "turn"):
@@ -207,6 +216,21 @@ def _event(mentions: list[Mention], parsed: Parsed, intensity: float, start: flo
     gesture = next((_gesture(mention, parsed) for mention in moods if mention.concept.gesture), None)
     text = parsed.words(mentions)
     return Event(start, end, expression.au, expression.gaze, expression.head, gesture, text, onset, sustained=bool(moods))
+
+
+def _closed(mentions: list[Mention]) -> dict[str, float]:
+    """Channels that a movement asks to rest (`mouth closed`) and no other movement needs: a mood gives way."""
+    asked = [mention.concept.expression.au for mention in mentions if not mention.concept.is_state and not mention.negated]
+    return {name: 0.0 for au in asked for name, value in au.items() if value == 0.0 and not any(other.get(name) for other in asked)}
+
+
+def _looking_ahead(expression: Expression, mentions: list[Mention]) -> Expression:
+    """Eyes that stay on the camera while the head turns counter its turn."""
+    ahead = any(mention.concept.name == "look ahead" and not mention.negated for mention in mentions)
+    if not ahead or expression.head is None or not any(expression.head):
+        return expression
+    pitch, yaw, _ = expression.head
+    return merged(replace(expression, gaze=None), Expression(gaze=(-yaw, -pitch)))
 
 
 def _performed(mention: Mention, parsed: Parsed, intensity: float) -> Expression:
@@ -218,23 +242,33 @@ def _performed(mention: Mention, parsed: Parsed, intensity: float) -> Expression
     if mention.concept.side:
         return expression
     if mention.side in ("L", "R") and (not mention.concept.is_state or is_one_sided(expression)):
-        return on_side(expression, mention.side)
+        return on_side(_glancing(expression, mention.side), mention.side)
     if mention.side == "one":
         expression = on_side(expression, "R")
     # What has a usual side takes the side that the sentence names first, so that exchanging left and right mirrors everything.
     return mirrored(expression) if parsed.first_side == "L" else expression
 
 
-def _gesture(mention: Mention, parsed: Parsed) -> Gesture:
+def _glancing(expression: Expression, side: str) -> Expression:
+    """`Looks up and to the left`: gaze that goes up or down goes to a side too."""
+    if expression.gaze is None or expression.gaze[0] != 0.0 or expression.gaze[1] == 0.0:
+        return expression
+    return replace(expression, gaze=((1.0 if side == "L" else -1.0) * abs(expression.gaze[1]), expression.gaze[1]))
+
+
+def _gesture(mention: Mention, parsed: Parsed, clause: Clause | None = None) -> Gesture:
     side = mention.side if mention.side in ("L", "R") else parsed.first_side
-    return Gesture(mention.concept.gesture, side)
+    if clause is None:
+        return Gesture(mention.concept.gesture, side)
+    return Gesture(mention.concept.gesture, side, clause.counts.get(mention.segment, 0), _PACES.get(clause.speed, 1.0))
 
 
-def _gestures(mentions: list[Mention], parsed: Parsed, intensity: float, start: float, end: float) -> list[Event]:
+def _gestures(clause: Clause, parsed: Parsed, intensity: float, start: float, end: float) -> list[Event]:
     """Short movements one after the other within a clause, evenly spread."""
     events = []
+    mentions = [mention for mention in clause.mentions if _is_transient(mention) and not _is_pinned(clause, mention)]
     for index, mention in enumerate(mentions):
-        gesture = _gesture(mention, parsed)
+        gesture = _gesture(mention, parsed, clause)
         slot = (end - start) / len(mentions)
         begin = start + index * slot + min(0.2, 0.1 * slot)
         expression = _performed(mention, parsed, intensity)

@@ -88,6 +88,7 @@ def test_phases_of_plans():
         ("first sad, then angry", 2),
         ("", 0),
         ("nods", 0),
+        ("ends on a grin", 2),
     ):
         assert len(plan_phases(text_to_plan(sentence, reading="lexicon")).intensity) == count, sentence
     wink = plan_phases(text_to_plan("winks with the left eye", reading="lexicon")).peak
