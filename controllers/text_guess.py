@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from controllers.expression import Expression, merged, scaled
-from controllers.mentions import Clause, Loose, Mention, runs
+from controllers.mentions import Clause, Loose, Mention, Modifiers, runs
 from controllers.states import actions, states
 from controllers.text_reader import BREAKS, PAUSES, Reader
 
@@ -53,9 +53,16 @@ class GuessingReader(Reader):
         self.loose = []
         return True
 
-    def _take_for(self, words: list[Loose], text: str, *, plain: bool = False) -> bool:
+    def _ask_again(self) -> None:
+        """Asks about the whole sentence, less strictly than about a part of one: there is no wish that the guess could spoil."""
+        words = [Loose(index, "plain", Modifiers()) for index, token in enumerate(self.tokens) if token not in BREAKS | PAUSES]
+        is_english = any(self.tokens[word.index] in self.understanding.english for word in words)
+        if is_english and self._take_for(words, self._between(0, len(self.tokens)), alone=True):
+            self.unknown = []
+
+    def _take_for(self, words: list[Loose], text: str, *, plain: bool = False, alone: bool = False) -> bool:
         """Mentions what a stretch is taken for; whether it was taken for anything."""
-        meant = self.understanding.guess(text, plain=plain)
+        meant = self.understanding.guess(text, plain=plain, alone=alone)
         if meant is None:
             return False
         self.negated = self.negated and not self._denies_doing()

@@ -48,7 +48,7 @@ class Reader:
         self.listed: set[int] = set()
         """Segments that a comma begins."""
         self.first_side = ""
-        self.negated = self.from_pending = self.swap_pending = self.subordinate = False
+        self.negated = self.denies = self.describes_thing = self.from_pending = self.swap_pending = self.subordinate = False
         self.mixture = 1.0
         self.shouting = any(word.islower() for word in spelt)
         self._forget_modifiers()
@@ -66,6 +66,8 @@ class Reader:
             self.cursor = self._step(self.cursor)
         self._end_segment()
         self.clause.stop = len(self.tokens)
+        if len(self.clauses) == 1 and not (self.clause.mentions or self.denies or self.describes_thing):
+            self._ask_again()
         self._close_windows()
         self.clauses = in_turn(self.clauses, self.listed)
         for clause in self.clauses:
@@ -107,7 +109,7 @@ class Reader:
         elif kind == "time":
             self._time(str(value))
         elif kind == "negator":
-            self.negated, self.denied = True, index
+            self.negated, self.denied, self.denies = True, index, True
         elif kind == "intensity":
             self.intensities.append(float(value))
         elif kind == "comparative":
@@ -156,6 +158,7 @@ class Reader:
         concept = meaning.concept
         assert concept is not None
         if meaning.phrase in self.lexicon.ambiguous and self.lexicon.is_thing(self.tokens, found.stop):
+            self.describes_thing = True
             return self._leave_loose(index, "thing")  # A blue coat, a warm room: the word is about the thing.
         if meaning.phrase in self.lexicon.doings and self.lexicon.is_object(self.tokens, found.stop):
             return self._leave_loose(index, "event")  # Lost the keys, moved the chair: the word is about what was done.
@@ -394,6 +397,9 @@ class Reader:
     def _list_unknown(self) -> None:
         self.unknown += [(self.spelt[loose.index], "", "") for loose in self.loose if loose.kind == "unknown"]
         self.loose = []
+
+    def _ask_again(self) -> None:
+        """A sentence without a known word may mean something as a whole; here it does not."""
 
     def _reread(self, clause: Clause) -> None:
         """A whole clause may mean more than its words; here it does not."""

@@ -15,6 +15,8 @@ SURE, NOTHING = 0.5, 0.3
 """Probability of its likeliest unit from which a guess counts, and of `nothing facial` up to which it does."""
 CERTAIN, HARDLY = 0.75, 0.1
 """The same for a text of plain words."""
+ALONE, HARDLY_ALONE = 0.55, 0.15
+"""The same for a sentence without any known word."""
 HARDLY_SCENERY = 0.2
 """Probability of `nothing facial` from which plain words beside a known mood leave it as it is."""
 SCENERY = 0.5
@@ -39,12 +41,16 @@ class Understanding:
     """Words that are English and therefore not misspelt."""
     _asked: dict[str, Meant] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def guess(self, text: str, *, plain: bool = False) -> Meant | None:
-        """What a stretch of text is taken for, or nothing where the network is not sure; it must be surer of plain or of unknown words."""
+    def guess(self, text: str, *, plain: bool = False, alone: bool = False) -> Meant | None:
+        """What a stretch of text is taken for, or nothing where the network is not sure.
+
+        It must be surer of plain or of unknown words, a little less so where they are `alone` and no known wish stands beside them.
+        """
         if self.meaning is None or not text:
             return None
         plain = plain or not any(word in self.english for word in text.split())
-        meant, (sure, nothing) = self._meant(text), (CERTAIN, HARDLY) if plain else (SURE, NOTHING)
+        certain, hardly = (ALONE, HARDLY_ALONE) if alone else (CERTAIN, HARDLY)
+        meant, (sure, nothing) = self._meant(text), (certain, hardly) if plain or alone else (SURE, NOTHING)
         return meant if meant.sure >= sure and meant.nothing < nothing else None
 
     def is_scenery(self, text: str, *, plain: bool = False) -> bool:

@@ -122,3 +122,11 @@ def _seconds(sentence: str) -> float:
 def test_a_controller_warns_of_what_it_does_not_understand():
     with pytest.warns(UserWarning, match="only English is understood"):
         TextController("sie ist sehr traurig und weint")(10, 25.0)
+
+
+def test_a_sentence_without_a_known_word_is_asked_about_as_a_whole():
+    assert text_to_plan("utterly done with this customer", reading="lexicon").events == ()
+    (event,) = text_to_plan("utterly done with this customer").events
+    assert event.au and text_to_plan("a boy in a cold room").events == ()
+    (told,) = text_to_plan("a blue coat by the door").warnings
+    assert "nothing in these words" in told
