@@ -22,6 +22,7 @@ from emohead.metrics.text_scores import Phases
 Method: TypeAlias = Callable[[Sequence[str]], list[Phases]]
 """Sentences to what they mean."""
 _BARE = 0.7
+_AT_ONCE = 64
 _GRAMS, _N_HASHES = 4, 4096
 
 
@@ -82,7 +83,13 @@ def _prototypes(phrases: Sequence[Phrase]) -> Float[Tensor, "N A"]:
 
 
 def _by_minilm(model: MiniLM) -> Callable[[Sequence[str]], Tensor]:
-    return lambda texts: torch.cat([model(texts[at : at + 64]) for at in range(0, len(texts), 64)])
+    def embed(texts: Sequence[str]) -> Tensor:
+        # By length: the short ones of a mixed batch would be mostly filling.
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+        found = [model([texts[index] for index in order[at : at + _AT_ONCE]]) for at in range(0, len(order), _AT_ONCE)]
+        return torch.cat(found)[torch.tensor(order).argsort()]
+
+    return embed
 
 
 def _nearest(texts: Sequence[str], faces: Float[Tensor, "N A"], embed: Callable[[Sequence[str]], Tensor]) -> Method:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from controllers import described, meaning_corpus
+from controllers.described import described_sentences
 from emohead.cli import main
 
 FOLDER = Path(__file__).parents[1] / "benchmarks" / "text"
@@ -25,8 +27,13 @@ def test_a_dry_run_shows_the_settings(tmp_path: Path, capsys: pytest.CaptureFixt
     assert settings["hold_out"] is True and settings["front_end"] == "small" and not list(tmp_path.iterdir())
 
 
-def test_a_short_run_is_written_goes_on_and_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_short_run_is_written_goes_on_and_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
     pytest.importorskip("accelerate")
+    few = described_sentences()[::40]  # MiniLM would read all of them for minutes.
+    for module in (described, meaning_corpus):
+        monkeypatch.setattr(module, "described_sentences", lambda: few)
     weights, work = tmp_path / "net.safetensors", tmp_path / "work"
     command = ["train", "text-to-au", "-o", str(weights), "--work", str(work), "--batch", "8", "--width", "16", "--hold-out"]
     assert main([*command, "--steps", "2"]) == 0
