@@ -91,9 +91,15 @@ def _events(parsed: Parsed, length: float, intensity: float) -> list[Event]:
     steps: list[Event] = []
     overlays: list[Event] = []
     moods: list[Event] = []
-    for clause, (start, end) in zip(parsed.clauses, _layout(parsed.clauses, length), strict=True):
+    layout = _layout(parsed.clauses, length)
+    # A glance or a gesture leaves the face before it as it is.
+    held_after = [any(not _is_transient(mention) for mention in clause.mentions) for clause in parsed.clauses[1:]]
+    following = [start if held else length for (start, _), held in zip(layout[1:], held_after, strict=True)] + [length] * bool(layout)
+    for clause, (start, end), next_start in zip(parsed.clauses, layout, following, strict=True):
         for segment in sorted({mention.segment for mention in clause.mentions if _is_pinned(clause, mention)}):
             pinned = _pinned(clause, segment, parsed, intensity, (start, end, length))
+            if segment in clause.windows and math.isinf(clause.windows[segment].last) and pinned.start < next_start < pinned.end:
+                pinned = replace(pinned, end=next_start)
             if pinned.end <= pinned.start and length > 0.0:
                 continue  # It would begin after the clip's end.
             if segment in clause.repeated or (segment in clause.counts and pinned.gesture is None):
@@ -143,11 +149,25 @@ def _layout(clauses: list[Clause], length: float) -> list[tuple[float, float]]:
     shrink = min(1.0, (0.8 if free else 1.0) * length / taken) if taken else 1.0
     share = (length - taken * shrink) / free if free else 0.0
     windows, now = [], 0.0
-    for value, skip in zip(fixed, pinned, strict=True):
+    for clause, value, skip in zip(clauses, fixed, pinned, strict=True):
+        begun = _begun(clause, length) if skip else 0.0
+        if begun > now:
+            # What follows `at three seconds` comes after it, in the time that is left.
+            share, shrink, now = share * (length - begun) / length, shrink * (length - begun) / length, begun
         width = value * shrink if value is not None else (0.0 if skip else share)
         windows.append((now, now + width))
         now += width
     return windows
+
+
+def _begun(clause: Clause, length: float) -> float:
+    """When the clause's last stretch that was given in seconds is over, or half over where nobody said how long it is."""
+    stretches = [window for window in clause.windows.values() if window.in_seconds]
+    if not stretches:
+        return 0.0
+    last = max(stretches, key=attrgetter("first"))
+    first, stop = last.within(length)
+    return 0.5 * (first + stop) if math.isinf(last.last) else stop
 
 
 def _own_length(clause: Clause) -> float | None:

@@ -39,6 +39,8 @@ def spans(sentence: str) -> list[tuple[float, float]]:
         ("for about 1.5 s he looks afraid", [(0, 1.5)]),
         ("happy at the end for two seconds", [(4, 6)]),
         ("smiles after nine seconds", []),
+        ("from 1 to 2 seconds he is sad, then happy", [(1, 2), (2, 6)]),
+        ("at 2 seconds he is sad, then happy", [(2, 4), (4, 6)]),
     ],
 )
 def test_times_in_seconds(sentence: str, times: list[tuple[float, float]]):
