@@ -17,6 +17,8 @@ _NUMBER = rf"(?:about |around |roughly |just |only )?(\d+(?:\.\d+)?|half(?= a )|
 _UNIT = r"(?:seconds?|secs?|s)\b"
 _MOST = 20
 """Times that something may be asked for."""
+_FOREVER = 86_400.0
+"""Seconds that stand for any greater number."""
 _LONGEST = 10
 """Tokens that one of them may have."""
 
@@ -110,4 +112,4 @@ def _window(kind: Kind, found: re.Match[str], from_end: bool) -> Window:
 
 
 def _value(text: str) -> float:
-    return _NUMBERS[text] if text in _NUMBERS else float(text)
+    return _NUMBERS[text] if text in _NUMBERS else min(float(text), _FOREVER)

@@ -53,6 +53,10 @@ def test_what_is_no_time():
     assert events("one of the two")[:] == []
 
 
+def test_an_endless_number_is_the_whole_clip():
+    assert spans(f"happy for {'9' * 400} seconds") == [(0, 6)]
+
+
 def test_an_open_window_ends_where_the_next_begins():
     one, two, last = closed([Window(1.0, math.inf, True), Window(3.0, math.inf, True), Window(-1.0, math.inf, True)])
     assert (one.first, one.last) == (1.0, 3.0) and math.isinf(two.last) and last.within(6.0) == (5.0, 6.0)
