@@ -76,10 +76,10 @@ class Meant:
     @property
     def face(self) -> Expression:
         """The face that goes with it: the units that are likelier than not to be missed."""
-        return row_expression(_only(_evened(self.row), self._odds >= SHOWN), least=_FAINTEST)
+        return row_expression(_only(_evened(self.row), self.odds >= SHOWN), least=_FAINTEST)
 
     @property
-    def _odds(self) -> Float[Tensor, " A"]:
+    def odds(self) -> Float[Tensor, " A"]:
         """Probability of each unit, alike on both sides where it nearly is."""
         other = mirror(self.shown[None])[0]
         return torch.where((self.shown - other).abs() < _EVEN_ODDS, 0.5 * (self.shown + other), self.shown)
@@ -98,7 +98,7 @@ class Meant:
         row = _evened(self.row)
         row[:N_AU] = torch.where(certain, 0.5 * (row[:N_AU] + told[:N_AU]), row[:N_AU])
         row[:N_AU] = torch.where(asked, told[:N_AU], row[:N_AU])
-        seen = asked | (self._odds >= torch.where(certain, kept, added))
+        seen = asked | (self.odds >= torch.where(certain, kept, added))
         both = row_expression(_only(row, seen), least=_FAINTEST)
         return replace(both, gaze=known.gaze or both.gaze, head=known.head or both.head)
 

@@ -80,18 +80,23 @@ class GuessingReader(Reader):
         return True
 
     def _reread(self, clause: Clause) -> None:
-        """A clause with a guess or an unknown word in it is asked about as a whole, with what is known as evidence."""
+        """A clause with a guess or an unknown word in it is asked about as a whole: taken anew, or a guess about a part of it trimmed."""
+        if not self._take_anew(clause):
+            self._trim(clause)
+
+    def _take_anew(self, clause: Clause) -> bool:
+        """Takes a whole clause for what the network says, with what is known as evidence; whether it did."""
         wishes = [mention for mention in clause.mentions if mention.known is not None or not mention.concept.gesture]
         if not wishes or not (clause.unclear or any(mention.known is not None for mention in wishes)):
-            return
+            return False
         if clause.windows or clause.lengths or clause.repeated or any(mention.negated for mention in clause.mentions):
-            return
+            return False
         text = self._between(clause.first, clause.stop)
         if any(mention.region or (mention.side and mention.known is None) for mention in wishes) or text in dict(self.guessed):
-            return
+            return False
         meant = self.understanding.guess(text)
         if meant is None:
-            return
+            return False
         known = named = Expression()
         for mention in wishes:
             own = scaled(mention.concept.expression, min(mention.gain, 1.0)) if mention.known is None else mention.known
@@ -103,6 +108,17 @@ class GuessingReader(Reader):
         whole = Mention(concept, 1.0, False, "", "", wishes[0].segment, *span, known=known)
         clause.mentions = [whole, *(mention for mention in clause.mentions if mention not in wishes)]
         self.guessed.append((text, concept.name))
+        return True
+
+    def _trim(self, clause: Clause) -> None:
+        """Beside something known, what was guessed of a part shows no unit that the clause as a whole does not ask for."""
+        guesses = [mention for mention in clause.mentions if mention.known is not None and not mention.negated]
+        if not guesses or len(guesses) == len(clause.mentions):
+            return
+        likely = self.understanding.likely(self._between(clause.first, clause.stop))
+        for mention in guesses:
+            kept = {name: value for name, value in mention.concept.expression.au.items() if name in likely}
+            mention.concept = replace(mention.concept, expression=replace(mention.concept.expression, au=kept))
 
     def _named_side(self, text: str) -> str:
         """The first side of a sentence when a stretch of it names one: it has been read with it and must not be moved again."""

@@ -106,6 +106,8 @@ class Reader:
             self.since = index
         if kind in ("state", "action"):
             self._mention(meaning, index, found)
+        elif kind == "time" and self._is_ordinal(index):
+            self._leave_loose(index, "plain")
         elif kind == "time":
             self._time(str(value))
         elif kind == "negator":
@@ -126,6 +128,10 @@ class Reader:
             self._pass_over(self.tokens[index])
         elif kind in ("people", "scenery"):
             self._leave_loose(index, "plain")
+
+    def _is_ordinal(self, index: int) -> bool:
+        """`First` as a number of things: `takes the first steps`."""
+        return self.tokens[index] == "first" and bool(_OWNERS & set(self.tokens[max(index - 1, 0) : index]))
 
     def _code(self, index: int) -> None:
         """`AU12=0.6`, `AU4L`: an action unit by its number."""

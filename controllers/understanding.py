@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 
 from controllers.lexicon import Lexicon, load_lexicon
 from controllers.meaning import Meant
+from emohead.channels import AU_NAMES
 
 Reading: TypeAlias = Literal["lexicon", "small", "minilm", "clip"]
 DEFAULT_READING: Reading = "small"
@@ -21,6 +22,8 @@ HARDLY_SCENERY = 0.2
 """Probability of `nothing facial` from which plain words beside a known mood leave it as it is."""
 SCENERY = 0.5
 """Probability of `nothing facial` from which words beside a known mood leave it as it is."""
+LIKELY = 0.3
+"""Probability in the whole clause from which a unit that was guessed of a part of it stays."""
 NAMED = 0.5
 """Probability of a meaning from which words beside a known wish count by themselves."""
 _REMEMBERED = 512
@@ -65,6 +68,12 @@ class Understanding:
                 self._asked.clear()
             self._asked[text] = self.meaning([text])[0]
         return self._asked[text]
+
+    def likely(self, text: str) -> frozenset[str]:
+        """The action units, by name, that a text may well ask for."""
+        if self.meaning is None or not text:
+            return frozenset()
+        return frozenset(name for name, odds in zip(AU_NAMES, self._meant(text).odds.tolist(), strict=True) if odds >= LIKELY)
 
     def names(self, words: str) -> bool:
         """Whether some words, out of their sentence, clearly name a known meaning."""

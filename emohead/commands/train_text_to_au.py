@@ -29,7 +29,7 @@ class TrainTextToAU(TrainingCommand):
     hold_out: bool = False
     """Withhold a fifth of the phrases of every meaning: the network that `emohead evaluate text` measures on unseen words."""
     steps: int | None = None
-    """Training steps; 4,000, or 3,600 on MiniLM, if not given."""
+    """Training steps; 4,000 if not given."""
     batch: int | None = None
     """Sentences per step and process; 256, or 64 on MiniLM, if not given."""
     width: int = 128

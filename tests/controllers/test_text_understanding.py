@@ -62,6 +62,18 @@ def test_grammar_holds_for_guesses():
     assert text_to_plan("not haunted").peak().get("AU5L", 0.0) < 0.1
 
 
+def test_a_guess_about_a_part_shows_nothing_that_the_whole_does_not_ask_for():
+    units = set(text_to_plan("left corner of the mouth twitches").peak())
+    assert "AU12L" in units and not units & {"AU4L", "AU6L", "AU7L"}, units
+    units = set(text_to_plan("lips sealed between the phrases, mum's the word").peak())
+    assert "AU24" in units and not units & {"AU1L", "AU2L", "AU12L"}, units
+
+
+def test_first_after_an_article_counts_things():
+    assert len(text_to_plan("she is happy about the first steps").events) == 1
+    assert len(text_to_plan("first she is happy, then sad").events) == 2
+
+
 def test_exchanging_left_and_right_mirrors_guesses_exactly():
     for sentence in (
         "swivels her noggin to the left",
