@@ -19,7 +19,7 @@ from emohead.cli import main
         (["--features", "hubert", "--features-from", "nowhere"], "nowhere"),
         (["--adversarial", "2"], "--adversarial 2: give 0..1"),
         (["--personalise", "nowhere"], "no such folder; make one with emohead track"),
-        (["--start", "a.safetensors"], "goes with --personalise"),
+        (["--start", "a.safetensors"], "--start a.safetensors: no such file"),
         (["--data", "nowhere"], "nowhere: no such folder; a corpus of tracked clips is to be had from emohead track"),
         (["--data", "nowhere", "--layout", "mead"], "nowhere: no such folder; MEAD is to be had from https://"),
         (["--data", "nowhere", "--layout", "beet"], "no corpus reader is called 'beet'; there are emohead, live-link-face, beat"),

@@ -43,7 +43,7 @@ class TrainMotion(TrainingCommand):
     personalise: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Fit the diffusion to one person instead: a folder of tracked clips with sound, from emohead track."""
     start: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """With --personalise: the weights to start from; by default those that ship."""
+    """Weights to start from; with --personalise those that ship if not given, else none."""
     deterministic: bool = False
     """Train the baseline instead: a network of the same size that predicts the mean performance in one step, without noise."""
     adversarial: float = 0.0
@@ -78,7 +78,7 @@ class TrainMotion(TrainingCommand):
 
         from emohead.data.motion_corpus import MOTION_RATE
         from emohead.motion.diffusion_loss import LossWeights
-        from emohead.motion.diffusion_model import save_diffusion
+        from emohead.motion.diffusion_model import load_diffusion, save_diffusion
         from emohead.motion.motion_training import MotionTrainingConfig, default_network, train_motion
         from emohead.motion.training import TrainingConfig
 
@@ -89,10 +89,13 @@ class TrainMotion(TrainingCommand):
             network=replace(default_network(corpus.features.shape[2]), width=self.width),
             batches=replace(plain, n_clips=self.batch, seconds=(plain.seconds[0], longest)),
             weights=LossWeights(adversarial=self.adversarial),
-            training=TrainingConfig(steps=self._n_steps, seed=self.seed, precision=self.precision),
+            training=TrainingConfig(
+                steps=self._n_steps, learning_rate=1e-3 if self.start is None else 6e-4, seed=self.seed, precision=self.precision
+            ),
             deterministic=self.deterministic,
         )
-        model = train_motion(corpus, self.work / "run", config=config, report=self._reporter(tell, 0.4, self.work / "run"))
+        start = None if self.start is None else load_diffusion(self.start)
+        model = train_motion(corpus, self.work / "run", config=config, start=start, report=self._reporter(tell, 0.4, self.work / "run"))
         save_diffusion(model, self.out)
         seen = f"{corpus.n_clips} {'performances' if self.data is None else 'pieces of recordings'}, {corpus.hours:.1f} h"
         return Outcome(f"wrote {self.out}: {self._n_steps} steps on {seen}; see {self.work}")
@@ -210,8 +213,8 @@ class TrainMotion(TrainingCommand):
             raise InputError(f"--width {self.width}: give a multiple of 4")
         if self.personalise is not None and not self.personalise.is_dir():
             raise InputError(f"--personalise {self.personalise}: no such folder; make one with emohead track FOLDER -o CORPUS")
-        if self.start is not None and (self.personalise is None or not self.start.is_file()):
-            raise InputError(f"--start {self.start}: " + ("no such file" if self.personalise else "goes with --personalise FOLDER"))
+        if self.start is not None and not self.start.is_file():
+            raise InputError(f"--start {self.start}: no such file")
 
     def _check_data(self, data: Path) -> None:
         from emohead.data.readers.registry import reader_named

@@ -22,7 +22,7 @@ from emohead.data.phone_corpus import CORPUS_RATE, PhoneCorpus
 from emohead.data.prompt_plans import EMOTIONS, PlanConfig, PromptPlan, random_plan
 from emohead.errors import InputError
 from emohead.motion.features.base import SpeechEncoder, check_features
-from emohead.motion.features.phone_bottleneck import N_FEATURES
+from emohead.motion.features.phone_bottleneck import N_FEATURES, certain
 from emohead.motion.features.sounds import sounds
 from emohead.motion.phone_net import PhoneNet
 from emohead.motion.phones import PHONE_INDEX, PHONES
@@ -49,10 +49,11 @@ class MotionCorpusConfig:
     """Length of each."""
     clean: float = 0.25
     """Share of voices that are not distorted."""
-    by_ear: float = 0.5
-    """Share of performances whose mouth follows what the phone network hears, doubts and all, instead of the phones that are known.
+    by_ear: float = 0.65
+    """Share of performances whose mouth follows what the phone network hears, doubts and all; in the others the phones are told.
 
-    Strangers' voices are heard with doubts, and a mouth that believes the likeliest phone is wrong more often than one that hedges.
+    Strangers' voices are heard with doubts, and a mouth that believes the likeliest phone is wrong more often than one that hedges. What
+    is told is acted as it is told: the network hears the phones themselves.
     """
     silent: float = 0.15
     """Share of performances in which nobody speaks."""
@@ -206,7 +207,11 @@ def _clip(
     plan = random_plan(round(config.seconds * MOTION_RATE), MOTION_RATE, prototypes, random, config=config.plans)
     engine = with_closure_threshold(random_style(random), net.config.closure_threshold).build()
     distorted, heard = _heard(audio, net, random, config)
-    speech = heard if random.random() < config.by_ear and not silent else segments_of(labels)
+    spoken = segments_of(labels)
+    told = random.random() >= config.by_ear and not silent
+    if told and encoder is None:
+        heard = certain(spoken, heard)
+    speech = spoken if told or silent else heard
     motion, closure = engine.parts(audio, speech, prompt=plan.track, fps=MOTION_RATE, seed=int(random.integers(2**31)))
     vectors = to_vectors(motion, closure)
     return {
