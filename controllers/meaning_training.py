@@ -23,7 +23,7 @@ from controllers.word_vectors import load_word_vectors
 from emohead.channels import N_AU
 from emohead.motion.training import Report, TrainingConfig, train, write_settings
 
-_GROUP, _SENTENCES = 8, 131_072
+_GROUP, _SENTENCES = 8, 163_840
 """Batches whose sentences are drawn together and sorted by length, and the number of sentences after which the same ones come again."""
 _RANK = 16
 

@@ -30,6 +30,8 @@ class Concept:
     """A movement of tables/gestures.json that belongs to it."""
     side: str = ""
     """`L` or `R` when its name says a direction (look left)."""
+    after: str = ""
+    """The action that it ends: where nothing was asked for before it, that comes first (a smile that fades is a smile)."""
 
 
 @lru_cache(maxsize=1)
@@ -69,7 +71,7 @@ def _state(name: str, row: dict[str, Any]) -> Concept:
 
 def _action(name: str, row: dict[str, Any]) -> Concept:
     side = "L" if "left" in name.split() else ""
-    return Concept(name, parse_codes(row.get("au", "")), False, gesture=row.get("gesture", ""), side=side)
+    return Concept(name, parse_codes(row.get("au", "")), False, gesture=row.get("gesture", ""), side=side, after=row.get("after", ""))
 
 
 def _right(concept: Concept) -> Concept:

@@ -61,7 +61,9 @@ class TextCase:
         """The action units that the tables give the sentence; a step that moves none (a glance, a blank face) is no phase."""
         # What has a usual side (a smirk) takes the side that the sentence names first: docs/text.md.
         side = next((wish.side for step in self.steps for wish in step if wish.side), "")
-        rows = [row for row in (_row(step, side) for step in self.steps) if float(row.max()) > 0.0]
+        begun = _concept(self.steps[0][0]).after if self.steps and self.steps[0] and not self.steps[0][0].denied else ""
+        steps = [(Wish(begun),), *self.steps] if begun else self.steps
+        rows = [row for row in (_row(step, side) for step in steps) if float(row.max()) > 0.0]
         return Phases(torch.stack(rows) if rows else torch.zeros(0, N_AU))
 
 

@@ -7,7 +7,7 @@ from controllers.clock_times import clock_time, closed, count_or_share
 from controllers.expression import parse_codes
 from controllers.lexicon import NEAR, Match, Meaning
 from controllers.mentions import Clause, Loose, Mention, Modifiers, Window, without_empty
-from controllers.sequences import in_turn
+from controllers.sequences import in_turn, repeated, with_beginning
 from controllers.states import Concept, actions
 from controllers.understanding import Understanding
 from emohead.errors import InputError
@@ -24,7 +24,8 @@ _WINDOWS = {
 _LENGTHS = {"brief": 0.8, "second": 1.0, "long": 3.0}
 BREAKS, PAUSES = frozenset(".!?;"), frozenset(",:()\u2014")
 _REGIONS = {"eyes": "upper", "eye": "upper", "gaze": "upper", "mouth": "lower", "lips": "lower"}
-_SUBJECTS = frozenset({"he", "she", "they"})
+_SUBJECTS, _ALTERNATIVES = frozenset({"he", "she", "they"}), frozenset({"and", "or"})
+_STOPPING = ("stop", "quit", "cease")
 _COPULAS, _OWNERS = frozenset({"is", "are", "was", "were"}), frozenset({"his", "her", "their", "its", "the", "both"})
 CODE = re.compile(r"au\d{1,2}[lr]?(?:\s*=\s*\d*\.?\d+)?", re.IGNORECASE)
 """An action unit by its number, with or without an intensity."""
@@ -55,6 +56,7 @@ class Reader:
         self.window: Window | None = None
         self.length: float | None = None
         self.repeated = False
+        self.alternating = False
 
     @property
     def clause(self) -> Clause:
@@ -69,7 +71,9 @@ class Reader:
         if len(self.clauses) == 1 and not (self.clause.mentions or self.denies or self.describes_thing):
             self._ask_again()
         self._close_windows()
-        self.clauses = in_turn(self.clauses, self.listed)
+        self.clauses = with_beginning(in_turn(self.clauses, self.listed), stops=self._stops())
+        if self.alternating:
+            self.clauses += repeated(self.clauses[-2:])
         for clause in self.clauses:
             self._reread(clause)
         clauses = without_empty(self.clauses)
@@ -120,6 +124,8 @@ class Reader:
             self._side(str(value))
         elif kind == "mixture":
             self.mixture = float(value)
+        elif kind == "with" and self.alternating and self.tokens[index] in _ALTERNATIVES and self.clause.mentions:
+            self._next_clause("turn")
         elif kind == "with":
             self._end_segment()
             if meaning.phrase in self.lexicon.scope_end:
@@ -128,6 +134,10 @@ class Reader:
             self._pass_over(self.tokens[index])
         elif kind in ("people", "scenery"):
             self._leave_loose(index, "plain")
+
+    def _stops(self) -> bool:
+        """Whether the last denial is an ending."""
+        return self.denies and self.tokens[self.denied].startswith(_STOPPING)
 
     def _is_ordinal(self, index: int) -> bool:
         """`First` as a number of things: `takes the first steps`."""
@@ -220,6 +230,10 @@ class Reader:
             operation = "next" if self.clause.mentions else "at_end"
         if operation in _WINDOWS:
             self._pin(_WINDOWS[operation], current)
+        elif operation == "alternating":
+            self.alternating = True
+        elif operation == "undone":
+            self._undo()
         elif operation in _LENGTHS and current is None:
             self.length = _LENGTHS[operation]
         elif operation in _LENGTHS and current is not None:
@@ -243,6 +257,14 @@ class Reader:
             self.place -= 1
         else:
             self._next_clause(_SPEEDS.get(operation, ""))
+
+    def _undo(self) -> None:
+        """`Smiles, then drops it`: what was asked for last ends."""
+        last = next((mention for clause in reversed(self.clauses) for mention in reversed(clause.mentions)), None)
+        if last is not None and not last.negated:
+            self._next_clause("")
+            self.clause.mentions.append(replace(last, negated=True, segment=self.segment, first=self.cursor, stop=self.cursor + 1))
+            self._next_clause("")
 
     def _goes_on(self) -> bool:
         """Whether another mention, or a change, follows the current word before the next pause."""
@@ -370,7 +392,7 @@ class Reader:
         if concept is None or {previous.side, self.side} != {"L", "R"} or concept.side != (previous.concept.side and self.side):
             return False
         first = self.cursor - 1 if self.since is None else self.since
-        placed = replace(previous, segment=self.segment, first=first, stop=self.cursor)
+        placed = replace(previous, negated=self.negated, segment=self.segment, first=first, stop=self.cursor)
         self.clause.mentions.append(replace(placed, concept=concept, side=self.side))
         self._forget_modifiers()
         return True

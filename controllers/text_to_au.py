@@ -213,13 +213,13 @@ def _now_and_then(event: Event, count: int) -> list[Event]:
 
 
 def _event(mentions: list[Mention], parsed: Parsed, intensity: float, start: float, end: float, speed: str) -> Event:
-    expression = Expression()
+    expression, halves = Expression(), {"L", "R"} <= {mention.side for mention in mentions}
     for mention in mentions:
         if not mention.negated:
-            expression = merged(expression, _performed(mention, parsed, intensity))
+            expression = merged(expression, _performed(mention, parsed, intensity, halves=halves))
     for mention in mentions:
         if mention.negated:
-            denied = _performed(mention, parsed, intensity)
+            denied = _performed(mention, parsed, intensity, halves=halves)
             # Denying says what must not be seen; what another wish in the same breath needs stays, unless it makes the movement itself.
             resting = at_rest(denied).au
             itself = {} if mention.concept.is_state else at_rest(made_of(denied)).au
@@ -253,15 +253,15 @@ def _looking_ahead(expression: Expression, mentions: list[Mention]) -> Expressio
     return merged(replace(expression, gaze=None), Expression(gaze=(-yaw, -pitch)))
 
 
-def _performed(mention: Mention, parsed: Parsed, intensity: float) -> Expression:
-    """The mention's expression at its strength and on its side."""
+def _performed(mention: Mention, parsed: Parsed, intensity: float, *, halves: bool = False) -> Expression:
+    """The mention's expression at its strength and on its side; a mood has the whole face unless its `halves` are in two moods."""
     gain = 1.0 if mention.negated else min(mention.gain * intensity, MAX_GAIN)
     expression = scaled(mention.concept.expression, gain)
     if mention.region:
         expression = in_region(expression, upper=mention.region == "upper")
     if mention.concept.side:
         return expression
-    if mention.side in ("L", "R") and (not mention.concept.is_state or is_one_sided(expression)):
+    if mention.side in ("L", "R") and (halves or not mention.concept.is_state or is_one_sided(expression)):
         return on_side(_glancing(expression, mention.side), mention.side)
     if mention.side == "one":
         expression = on_side(expression, "R")

@@ -72,7 +72,7 @@ class MotionCorpus:
     labels: np.ndarray
     """`[n, 2 T]` uint8: the phone that is spoken, or `UNKNOWN_LABEL`."""
     motion: np.ndarray
-    """`[n, T, M]` float16: motion vectors at 50 fps."""
+    """`[n, T, M]` float16: motion vectors at 50 fps; of performances with lips that are not held shut (`closures.hold` follows drawing)."""
     prompt: np.ndarray
     """`[n, T / 2, N_PROMPT]` float16: what was asked for."""
     emotion: np.ndarray
@@ -212,13 +212,16 @@ def _clip(
     if told and encoder is None:
         heard = certain(spoken, heard)
     speech = spoken if told or silent else heard
-    motion, closure = engine.parts(audio, speech, prompt=plan.track, fps=MOTION_RATE, seed=int(random.integers(2**31)))
-    vectors = to_vectors(motion, closure)
+    seed = int(random.integers(2**31))
+    # The lips are held shut after drawing, as the rule engine does: to learn that too would be to shut them twice where hearing errs.
+    free, seen = (
+        to_vectors(*engine.parts(audio, speech, prompt=plan.track, fps=MOTION_RATE, seed=seed, held=held)) for held in (False, True)
+    )
     return {
         "features": sounds(distorted, heard, encoder).numpy(),
         "labels": labels,
-        "motion": vectors.numpy(),
-        "style": style_of(vectors, MOTION_RATE).numpy(),
+        "motion": free.numpy(),
+        "style": style_of(seen, MOTION_RATE).numpy(),
         **_conditions(plan),
     }
 

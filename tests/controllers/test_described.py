@@ -12,7 +12,7 @@ def test_the_table_has_faces_for_thousands_of_sentences():
     found = described_sentences()
     assert len(found) > 9000 and len({item.text for item in found}) == len(found)
     shown = [item for item in found if item.expression.au]
-    assert 0.03 < 1.0 - len(shown) / len(found) < 0.15, "some ask for no face, and only some"
+    assert 0.02 < 1.0 - len(shown) / len(found) < 0.15, "some ask for no face, and only some"
     assert sum(len(item.expression.au) for item in shown) / len(shown) > 4.0
     assert all(0.0 < value <= 1.0 for item in shown for value in item.expression.au.values())
 

@@ -47,3 +47,42 @@ def test_an_ending_is_at_the_end():
 def test_more_and_more_is_slow():
     (event,) = events("gets angrier and angrier")
     assert event.onset >= 0.5 and event.au["AU4L"] > 0.4
+
+
+@pytest.mark.parametrize("sentence", ["smiles, drops it, smiles again", "she smiles, then it fades, then smiles again"])
+def test_what_was_asked_for_last_is_undone(sentence: str):
+    first, rest, again = events(sentence)
+    assert first.au["AU12L"] == again.au["AU12L"] > 0.5 and rest.au["AU12L"] == 0.0
+    shut, opened = events("opens mouth, closes it")
+    assert shut.au["AU26"] > 0.5 and opened.au["AU26"] == 0.0
+    assert events("drop it") == []
+
+
+@pytest.mark.parametrize("sentence", ["her smile fades", "the smile vanishes slowly", "happy, but the smile fades"])
+def test_what_fades_is_there_before(sentence: str):
+    before, after = events(sentence)
+    assert before.au["AU12L"] > 0.5 and after.au["AU12L"] == 0.0 and before.end == after.start
+
+
+@pytest.mark.parametrize(
+    ("sentence", "start"), [("stops smiling at the end", 0.75), ("stop smiling after 3 s", 0.5), ("quits smiling halfway", 0.375)]
+)
+def test_what_stops_later_is_there_before(sentence: str, start: float):
+    before, after = events(sentence)
+    assert before.au["AU12L"] > 0.5 and (before.start, before.end) == (0.0, 1.0)
+    assert after.overlay and after.au["AU12L"] == 0.0 and (round(after.start, 3), after.end) == (start, 1.0)
+    (absent,) = events("not smiling at the end")
+    assert absent.au["AU12L"] == 0.0
+
+
+def test_moods_alternate():
+    found = events("alternates between happy and sad")
+    assert [("AU12L" in event.au, "AU15L" in event.au) for event in found] == 2 * [(True, False), (False, True)]
+    assert [event.start for event in found] == [0.0, 0.25, 0.5, 0.75]
+    assert len({event.start for event in events("somewhere between happy and sad")}) == 1
+
+
+def test_each_half_of_a_face_has_its_mood():
+    (event,) = events("left side happy, right side sad")
+    assert event.au["AU12L"] > 0.5 and "AU12R" not in event.au and event.au["AU15R"] > 0.3 and "AU15L" not in event.au
+    assert events("the left side is happy")[0].au["AU12R"] > 0.5, "one mood has the whole face"
