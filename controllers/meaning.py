@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import torch
 from jaxtyping import Bool, Float
@@ -25,10 +26,13 @@ from emohead.channels import N_AU
 from emohead.errors import InputError
 from emohead.head.action_units import mirror
 
-ASSETS: dict[FrontEndName, str] = {
-    "small": "text_to_au.safetensors", "minilm": "text_to_au_minilm.safetensors", "clip": "text_to_au_clip.safetensors",
+NetworkName: TypeAlias = Literal["small", "second", "minilm", "clip"]
+ASSETS: dict[NetworkName, str] = {
+    "small": "text_to_au.safetensors", "second": "text_to_au_second.safetensors", "minilm": "text_to_au_minilm.safetensors",
+    "clip": "text_to_au_clip.safetensors",
 }  # fmt: skip
-"""File of the network for each front end on the search path of assets; the one for CLIP does not ship."""
+"""Files of the networks on the search path of assets, each called after its front end (`second` is another on that of `small`); the one for
+CLIP does not ship."""
 SHOWN = 0.38
 """Probability from which an action unit is shown."""
 KEPT_BESIDE, SHOWN_BESIDE = 0.32, 0.42
@@ -105,15 +109,18 @@ class Meant:
 
 @dataclass(frozen=True)
 class BothMeanings:
-    """Two networks that read text in different ways: faces are their average, concepts are the first one's."""
+    """Two networks that read or learned differently: faces are their average, which errs less than either; concepts are the first one's."""
 
     first: "MeaningModel"
     second: "MeaningModel"
+    share: float = 0.5
+    """How much the first one counts, 0..1."""
 
     def __call__(self, texts: Sequence[str]) -> list[Meant]:
         """What each text means."""
+        mine, its = self.share, 1.0 - self.share
         return [
-            Meant(one.guesses, 0.5 * (one.nothing + two.nothing), 0.5 * (one.shown + two.shown), 0.5 * (one.row + two.row))
+            Meant(one.guesses, mine * one.nothing + its * two.nothing, mine * one.shown + its * two.shown, mine * one.row + its * two.row)
             for one, two in zip(self.first(texts), self.second(texts), strict=True)
         ]
 
@@ -220,15 +227,15 @@ def _fingerprint(front_end: FrontEndName, source: str) -> str:
     return getattr(load_front_end(front_end, source), "fingerprint", "") if front_end == "clip" else ""
 
 
-@lru_cache(maxsize=3)
-def load_meaning(front_end: FrontEndName = "small") -> MeaningModel:
-    """The network for a front end.
+@lru_cache(maxsize=4)
+def load_meaning(network: NetworkName = "small") -> MeaningModel:
+    """A network by name.
 
     Raises:
         InputError: it is not there.
     """
-    name = ASSETS[front_end]
-    if front_end != "small" and not any((folder / name).is_file() for folder in assets.search_path()):
-        remedy = f"make it with: emohead train text-to-au --front-end {front_end} -o {assets.cache_folder() / name}"
-        raise InputError(f"the network for the front end {front_end} ({name}) does not ship; {remedy}")
+    name = ASSETS[network]
+    if network in ("minilm", "clip") and not any((folder / name).is_file() for folder in assets.search_path()):
+        remedy = f"make it with: emohead train text-to-au --front-end {network} -o {assets.cache_folder() / name}"
+        raise InputError(f"the network for the front end {network} ({name}) does not ship; {remedy}")
     return read_meaning(assets.find(name))

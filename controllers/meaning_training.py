@@ -36,9 +36,9 @@ class MeaningTrainingConfig:
     """What reads the text."""
     source: str = ""
     """Folder or hub name of the front end's own model (`clip`); empty for the usual one."""
-    width: int = 128
+    width: int = 192
     """Channels of the network."""
-    dropout: float = 0.15
+    dropout: float = 0.1
     """Share of channels dropped, 0..0.5."""
     batch: int = 256
     """Sentences per step and process."""
@@ -80,7 +80,7 @@ def training_config(front_end: FrontEndName) -> MeaningTrainingConfig:
     plain = MeaningTrainingConfig(front_end=front_end)
     if front_end != "minilm":
         return plain
-    return replace(plain, batch=64, dropout=0.25, training=replace(plain.training, learning_rate=1.5e-3))
+    return replace(plain, batch=64, width=128, dropout=0.25, training=replace(plain.training, learning_rate=1.5e-3))
 
 
 class MeaningBatches:

@@ -32,8 +32,8 @@ class TrainTextToAU(TrainingCommand):
     """Training steps; 4,000 if not given."""
     batch: int | None = None
     """Sentences per step and process; 256, or 64 on MiniLM, if not given."""
-    width: int = 128
-    """Channels of the network, a multiple of 4."""
+    width: int | None = None
+    """Channels of the network, a multiple of 4; 192, or 128 on MiniLM, if not given."""
     seed: int = 0
     """Of the sentences, the first weights and every batch."""
 
@@ -78,7 +78,8 @@ class TrainTextToAU(TrainingCommand):
 
         plain = training_config(self.front_end)
         training = replace(plain.training, steps=self.steps or plain.training.steps, seed=self.seed, precision=self.precision)
-        return replace(plain, source=self.text_model, width=self.width, batch=self.batch or plain.batch, training=training)
+        width, batch = self.width or plain.width, self.batch or plain.batch
+        return replace(plain, source=self.text_model, width=width, batch=batch, training=training)
 
     def _check(self) -> None:
         from emohead.errors import InputError
@@ -88,5 +89,5 @@ class TrainTextToAU(TrainingCommand):
                 raise InputError(f"--{name} {value}: give 1 or more")
         if self.text_model and self.front_end != "clip":
             raise InputError(f"--text-model {self.text_model} goes with --front-end clip; give that, or leave it out")
-        if self.width % 4:
+        if self.width is not None and self.width % 4:
             raise InputError(f"--width {self.width}: give a multiple of 4")
