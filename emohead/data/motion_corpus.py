@@ -22,7 +22,7 @@ from emohead.data.phone_corpus import CORPUS_RATE, PhoneCorpus
 from emohead.data.prompt_plans import EMOTIONS, PlanConfig, PromptPlan, random_plan
 from emohead.errors import InputError
 from emohead.motion.features.base import SpeechEncoder, check_features
-from emohead.motion.features.phone_bottleneck import N_FEATURES, certain
+from emohead.motion.features.phone_bottleneck import N_FEATURES
 from emohead.motion.features.sounds import sounds
 from emohead.motion.phone_net import PhoneNet
 from emohead.motion.phones import PHONE_INDEX, PHONES
@@ -49,11 +49,10 @@ class MotionCorpusConfig:
     """Length of each."""
     clean: float = 0.25
     """Share of voices that are not distorted."""
-    by_ear: float = 0.65
-    """Share of performances whose mouth follows what the phone network hears, doubts and all; in the others the phones are told.
+    by_ear: float = 0.5
+    """Share of performances whose mouth follows what the phone network hears, doubts and all, instead of the phones that are known.
 
-    Strangers' voices are heard with doubts, and a mouth that believes the likeliest phone is wrong more often than one that hedges. What
-    is told is acted as it is told: the network hears the phones themselves.
+    Strangers' voices are heard with doubts, and a mouth that believes the likeliest phone is wrong more often than one that hedges.
     """
     silent: float = 0.15
     """Share of performances in which nobody speaks."""
@@ -72,7 +71,7 @@ class MotionCorpus:
     labels: np.ndarray
     """`[n, 2 T]` uint8: the phone that is spoken, or `UNKNOWN_LABEL`."""
     motion: np.ndarray
-    """`[n, T, M]` float16: motion vectors at 50 fps; of performances with lips that are not held shut (`closures.hold` follows drawing)."""
+    """`[n, T, M]` float16: motion vectors at 50 fps."""
     prompt: np.ndarray
     """`[n, T / 2, N_PROMPT]` float16: what was asked for."""
     emotion: np.ndarray
@@ -207,21 +206,14 @@ def _clip(
     plan = random_plan(round(config.seconds * MOTION_RATE), MOTION_RATE, prototypes, random, config=config.plans)
     engine = with_closure_threshold(random_style(random), net.config.closure_threshold).build()
     distorted, heard = _heard(audio, net, random, config)
-    spoken = segments_of(labels)
-    told = random.random() >= config.by_ear and not silent
-    if told and encoder is None:
-        heard = certain(spoken, heard)
-    speech = spoken if told or silent else heard
-    seed = int(random.integers(2**31))
-    # The lips are held shut after drawing, as the rule engine does: to learn that too would be to shut them twice where hearing errs.
-    free, seen = (
-        to_vectors(*engine.parts(audio, speech, prompt=plan.track, fps=MOTION_RATE, seed=seed, held=held)) for held in (False, True)
-    )
+    speech = heard if random.random() < config.by_ear and not silent else segments_of(labels)
+    motion, closure = engine.parts(audio, speech, prompt=plan.track, fps=MOTION_RATE, seed=int(random.integers(2**31)))
+    vectors = to_vectors(motion, closure)
     return {
         "features": sounds(distorted, heard, encoder).numpy(),
         "labels": labels,
-        "motion": free.numpy(),
-        "style": style_of(seen, MOTION_RATE).numpy(),
+        "motion": vectors.numpy(),
+        "style": style_of(vectors, MOTION_RATE).numpy(),
         **_conditions(plan),
     }
 

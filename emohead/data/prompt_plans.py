@@ -27,13 +27,13 @@ _GAZE_RANGE, _HEAD_RANGE = (0.4, 0.3), (0.2, 0.3, 0.15)
 class PlanConfig:
     """How often what is asked for; shares 0..1 of the clips."""
 
-    nothing: float = 0.2
+    nothing: float = 0.1
     """Nothing at all."""
     emotion: float = 0.25
     """One of `EMOTIONS`, or two in turn."""
-    units: float = 0.38
+    units: float = 0.45
     """One to four action units, the others left to the face."""
-    only: float = 0.17
+    only: float = 0.2
     """One to four action units, the others asked to rest."""
     one_sided: float = 0.6
     """Of action units that have sides: asked of one alone."""

@@ -4,7 +4,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from emohead.data.motion_corpus import N_PROMPT, MotionCorpus
@@ -19,7 +18,7 @@ from emohead.motion.motion_batches import BatchConfig, MotionBatches
 from emohead.motion.noise import N_LEVELS, schedule
 from emohead.motion.style import N_STYLE
 from emohead.motion.training import Report, TrainingConfig, train, write_settings
-from emohead.motion.vector import MotionScale, columns_of
+from emohead.motion.vector import MotionScale
 
 
 def default_network(n_features: int = N_FEATURES) -> DenoiserConfig:
@@ -35,8 +34,6 @@ class MotionTrainingConfig:
     batches: BatchConfig = field(default_factory=BatchConfig)
     weights: LossWeights = field(default_factory=LossWeights)
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    first: float = 0.3
-    """Share of clips at the level of noise where drawing begins, the mouth's as faint as it may be drawn from; 0..1."""
     deterministic: bool = False
     """Always predict from nothing (a regression of the same size and training): the baseline that a diffusion must beat in variety."""
 
@@ -82,19 +79,10 @@ def train_motion(
         if config.deterministic:
             levels, noisy = torch.full((batch.clean.shape[0],), N_LEVELS - 1), torch.zeros_like(batch.clean)
         else:
-            levels, noise = noise_of_clips(batch.clean.shape[0], config.first, batch.clean)
-            noisy = noise_schedule.add_noise(batch.clean, noise, levels)  # pyright: ignore[reportArgumentType]
+            levels = torch.randint(N_LEVELS, (batch.clean.shape[0],))
+            noisy = noise_schedule.add_noise(batch.clean, torch.randn_like(batch.clean), levels)  # pyright: ignore[reportArgumentType]
         predicted = model(noisy, levels / (N_LEVELS - 1), batch.conditions)
         return terms(predicted.float(), batch)
 
     trained = train(denoiser, loss, step_loss, config.training, work, report=report)
     return DiffusionModel(trained, scale, encoder=corpus.encoder, deterministic=config.deterministic)
-
-
-def noise_of_clips(n_clips: int, first: float, like: Float[Tensor, "B T M"]) -> tuple[Int[Tensor, " B"], Float[Tensor, "B T M"]]:
-    """Levels 0..N_LEVELS - 1 and unit noise for a batch; a share `first` begins at the last level with any freedom of the mouth, 0..1."""
-    begins = torch.rand(n_clips) < first
-    levels = torch.where(begins, N_LEVELS - 1, torch.randint(N_LEVELS, (n_clips,)))
-    spread = torch.ones(n_clips, 1, like.shape[2])
-    spread[:, :, columns_of("mouth")] = torch.where(begins, torch.rand(n_clips), 1.0)[:, None, None]
-    return levels.to(like.device), torch.randn_like(like) * spread.to(like.device)

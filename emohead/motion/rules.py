@@ -134,12 +134,8 @@ class RuleEngine:
         prompt: AUTrack | None = None,
         fps: float = 25.0,
         seed: int = 0,
-        held: bool = True,
     ) -> tuple[HeadMotion, Float[Tensor, " T"]]:
-        """The motion without blinks, and how far blinks close the lids (0..1); arguments and errors as of a call.
-
-        Without `held` the lips are as they are before `closures.hold`: on their way to what speech insists on, but not made to meet.
-        """
+        """The motion without blinks, and how far blinks close the lids (0..1); arguments and errors as of a call."""
         n_frames = _check(audio, speech, prompt, fps)
         n_inner = max(1, math.ceil(n_frames / fps * INNER_FPS))
         generators = _generators(seed, 5)
@@ -159,7 +155,7 @@ class RuleEngine:
         closure = self._blinks(prosody, gaze, mood, n_frames, fps, generators[3])
         units = self._expression(prosody, prompt, n_frames, fps, generators[4])
         times = frame_times(n_frames, fps)
-        rig = self._mouth(speech, prosody, mood, units, fps, held=held)
+        rig = self._mouth(speech, prosody, mood, units, fps)
         head = sample(turned, INNER_FPS, times)
         eyes = _eyes(gaze, head, prompt, times)
         rig = torch.clamp(rig + gaze_to_rig(eyes), 0.0, 1.0)
@@ -175,10 +171,8 @@ class RuleEngine:
         mood: Mood,
         units: Float[Tensor, "T A"],
         fps: float,
-        *,
-        held: bool,
     ) -> Float[Tensor, "T R"]:
-        """Speech, expression and, if `held`, constraints as one rig."""
+        """Speech, expression and constraints as one rig."""
         n_frames, n_inner = units.shape[0], prosody.activity.shape[0]
         constraints = self._constraints(speech, n_frames, fps)
         shapes = emphasise(_articulate(speech, n_inner, load_targets()), prosody.energy, amount=self.config.emphasis)
@@ -189,8 +183,7 @@ class RuleEngine:
         spoken = sample(smooth(rig, INNER_FPS, self.config.muscle), INNER_FPS, times + self.config.lead)
         talking = sample(smooth(prosody.activity[:, None], INNER_FPS, 0.08), INNER_FPS, times)[:, 0]
         engaged = sample(_engaged(prosody.activity)[:, None], INNER_FPS, times)[:, 0]
-        free = compose(spoken, au_to_rig(units), constraints, engaged)
-        return closures.hold(free, constraints, talking) if held else free
+        return closures.hold(compose(spoken, au_to_rig(units), constraints, engaged), constraints, talking)
 
     def _constraints(self, speech: PhonePosteriors | Sequence[PhoneSegment], n_frames: int, fps: float) -> closures.Constraints:
         if isinstance(speech, PhonePosteriors):

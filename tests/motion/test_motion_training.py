@@ -24,13 +24,12 @@ from emohead.motion.features.phone_bottleneck import N_FEATURES
 from emohead.motion.features.sounds import encoder_to_train_with
 from emohead.motion.generators import Setting, build_generator
 from emohead.motion.motion_batches import BatchConfig, MotionBatches
-from emohead.motion.motion_training import MotionTrainingConfig, default_network, noise_of_clips, train_motion
-from emohead.motion.noise import N_LEVELS
+from emohead.motion.motion_training import MotionTrainingConfig, default_network, train_motion
 from emohead.motion.phone_net import PhoneNetConfig, load_phone_net
 from emohead.motion.phones import PHONE_INDEX, PHONES
 from emohead.motion.readers import EmotionReader, PhoneReader, SyncExpert, held
 from emohead.motion.training import TrainingConfig, log_lines
-from emohead.motion.vector import INDEX, N_CHANNELS, RIG_CHANNELS, MotionScale, columns_of
+from emohead.motion.vector import INDEX, N_CHANNELS, RIG_CHANNELS, MotionScale
 from tests.tiny import voice
 
 pytest.importorskip("diffusers")
@@ -204,26 +203,6 @@ def test_a_run_starts_from_trained_weights(corpus: MotionCorpus, tmp_path: Path)
         assert torch.allclose(second.denoiser.state_dict()[name], tensor, atol=1e-6), name
     with pytest.raises(InputError, match="has other sizes"):
         run("third", 32, start=first)
-
-
-def test_a_share_of_the_clips_begins_where_drawing_begins():
-    torch.manual_seed(0)
-    levels, noise = noise_of_clips(400, 0.3, torch.zeros(400, 20, N_CHANNELS))
-    begins = levels == N_LEVELS - 1
-    assert 0.2 < float(begins.float().mean()) < 0.4
-    mouth = columns_of("mouth")
-    others = [column for column in range(N_CHANNELS) if column not in mouth]
-    assert float(noise[begins][..., mouth].std()) < 0.7 < 0.95 < float(noise[~begins][..., mouth].std())
-    assert float(noise[begins][..., others].std()) == pytest.approx(1.0, abs=0.05)
-
-
-def test_what_is_told_is_heard_as_it_is_told(tmp_path: Path, speech: PhoneCorpus):
-    net = replace(PhoneNetConfig(), width=16, n_blocks=2).build()
-    config = MotionCorpusConfig(n_clips=3, seconds=2.4, by_ear=0.0, silent=0.0)
-    told = build_motion_corpus(tmp_path, [(speech, 1.0)], net, PROTOTYPES, config=config)
-    known = told.labels != UNKNOWN_LABEL
-    assert np.array_equal(told.features[..., : len(PHONES)].argmax(-1)[known], told.labels[known])
-    assert set(np.unique(told.features[..., : len(PHONES)]).tolist()) == {0.0, 1.0}
 
 
 @pytest.fixture
