@@ -45,7 +45,8 @@ class Neighbours:
         Args:
             whole: the network's vectors of the texts.
         """
-        nearness, index = (functional.normalize(whole @ self.axes, dim=1) @ self.keys.T).topk(min(N_NEAREST, len(self.keys)), dim=1)
+        asked = functional.normalize(whole @ self.axes, dim=1).to(self.keys.dtype)
+        nearness, index = (asked @ self.keys.T).float().topk(min(N_NEAREST, len(self.keys)), dim=1)
         weight = (nearness / _NEARNESS).softmax(1)[:, :, None]  # [B, K, 1]
         faces = self.faces[index]
         shows = weight * (faces[..., :N_AU] > 0)
@@ -63,7 +64,8 @@ class Neighbours:
     def of_tensors(cls, tensors: Mapping[str, Tensor]) -> "Neighbours":
         """Back from `tensors()`."""
         faces = torch.cat([tensors["units"].float() / _STEPS, tensors["poses"].float()], dim=1)
-        return cls(tensors["axes"].float(), functional.normalize(tensors["keys"].float(), dim=1), faces)
+        # Half precision: one text among all of them is a matter of how much is read from memory.
+        return cls(tensors["axes"].float(), functional.normalize(tensors["keys"].float(), dim=1).half(), faces)
 
 
 @torch.no_grad()

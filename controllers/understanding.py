@@ -26,8 +26,8 @@ LIKELY = 0.3
 """Probability in the whole clause from which a unit that was guessed of a part of it stays."""
 NAMED = 0.5
 """Probability of a meaning from which words beside a known wish count by themselves."""
-LARGER = 0.65
-"""How much a network on a larger model counts beside the small one."""
+ASKING, LARGER = 0.75, 0.65
+"""How much the small network, which asks its neighbours, counts beside the second one, which has none; and a larger model's beside it."""
 _REMEMBERED = 512
 """Texts of which the network's opinion is kept."""
 _NEAREST = 0.1
@@ -104,5 +104,7 @@ def load_understanding(reading: Reading = DEFAULT_READING) -> Understanding:
     from controllers.meaning import BothMeanings, load_meaning
 
     small = load_meaning("small")
-    meaning = BothMeanings(small, load_meaning("second")) if reading == "small" else BothMeanings(load_meaning(reading), small, LARGER)
+    meaning = (
+        BothMeanings(small, load_meaning("second"), ASKING) if reading == "small" else BothMeanings(load_meaning(reading), small, LARGER)
+    )
     return Understanding(load_lexicon(), meaning, load_word_vectors())
