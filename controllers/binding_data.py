@@ -21,7 +21,7 @@ from controllers.tables import read_table
 from emohead.channels import AU_INDEX, AU_NAMES, N_AU
 from emohead.data.augment import AugmentConfig, augment
 from emohead.data.emotional_voices import EmotionalVoice
-from emohead.data.motion_corpus import MOTION_RATE, MotionCorpus
+from emohead.data.motion_corpus import MOTION_RATE, MotionCorpus, performed
 from emohead.data.prompt_plans import EMOTIONS
 from emohead.data.resampling import resampled
 from emohead.errors import InputError
@@ -105,7 +105,7 @@ def faces_of(corpus: MotionCorpus, cache: Path, *, progress: Progress | None = N
         pass  # nothing kept yet, or of another corpus
     seen = []
     for row, number in enumerate(chosen):
-        seen.append(_seen(torch.from_numpy(corpus.motion[number].astype(np.float32))))
+        seen.append(_seen(performed(corpus, int(number))))
         if progress and row % 20 == 0:
             progress((row + 1) / len(chosen), "looking at performances")
     shown, pose = (np.stack(part) for part in zip(*seen, strict=True))

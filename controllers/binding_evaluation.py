@@ -19,7 +19,7 @@ from controllers.labels import LabelController
 from controllers.phrases import HeldOut, has_kin, lexicon_phrases, situation_phrases
 from controllers.reference import ReferenceController, reference_of
 from controllers.tables import read_table
-from emohead.data.motion_corpus import MOTION_RATE, PROMPT_RATE, MotionCorpus
+from emohead.data.motion_corpus import MOTION_RATE, PROMPT_RATE, MotionCorpus, performed
 from emohead.data.prompt_plans import EMOTIONS
 from emohead.metrics.judges import EMOTIONS as JUDGED
 from emohead.metrics.judges import MotionJudges
@@ -176,8 +176,8 @@ def truths(corpus: MotionCorpus, judges: MotionJudges, *, per_emotion: int = 6) 
         if len(shown) < _CLEAR_FRAMES or len(found[name]) == per_emotion:
             continue
         step = round(MOTION_RATE / PROMPT_RATE)
-        vectors = corpus.motion[clip, step * shown[0] : step * (shown[-1] + 1)].astype(np.float32)
-        found[name].append(judges.emotion(to_motion(torch.from_numpy(vectors), MOTION_RATE)))
+        vectors = performed(corpus, clip)[step * shown[0] : step * (shown[-1] + 1)]
+        found[name].append(judges.emotion(to_motion(vectors, MOTION_RATE)))
     return {name: torch.stack(rows) for name, rows in found.items() if rows}
 
 

@@ -15,20 +15,22 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from emohead.channels import N_RIG
 from emohead.data.alignments import LABEL_RATE, UNKNOWN_LABEL
 from emohead.data.augment import augment
 from emohead.data.phone_batches import BatchConfig, PhoneBatches
 from emohead.data.phone_corpus import CORPUS_RATE, PhoneCorpus
 from emohead.data.prompt_plans import EMOTIONS, PlanConfig, PromptPlan, random_plan
 from emohead.errors import InputError
+from emohead.motion import closures
 from emohead.motion.features.base import SpeechEncoder, check_features
-from emohead.motion.features.phone_bottleneck import N_FEATURES
+from emohead.motion.features.phone_bottleneck import N_FEATURES, certain
 from emohead.motion.features.sounds import sounds
 from emohead.motion.phone_net import PhoneNet
 from emohead.motion.phones import PHONE_INDEX, PHONES
 from emohead.motion.rules import RuleConfig, with_closure_threshold
 from emohead.motion.style import N_STYLE, style_of
-from emohead.motion.vector import N_CHANNELS, to_vectors
+from emohead.motion.vector import N_CHANNELS, RIG_CHANNELS, RIG_COLUMNS, to_vectors
 from emohead.types import AUTrack, PhonePosteriors, PhoneSegment, Waveform
 
 MOTION_RATE, PROMPT_RATE = 50.0, 25.0
@@ -49,10 +51,11 @@ class MotionCorpusConfig:
     """Length of each."""
     clean: float = 0.25
     """Share of voices that are not distorted."""
-    by_ear: float = 0.5
-    """Share of performances whose mouth follows what the phone network hears, doubts and all, instead of the phones that are known.
+    by_ear: float = 0.65
+    """Share of performances whose mouth follows what the phone network hears, doubts and all; in the others the phones are told.
 
-    Strangers' voices are heard with doubts, and a mouth that believes the likeliest phone is wrong more often than one that hedges.
+    Strangers' voices are heard with doubts, and a mouth that believes the likeliest phone is wrong more often than one that hedges. What
+    is told is acted as it is told: the network hears the phones themselves.
     """
     silent: float = 0.15
     """Share of performances in which nobody speaks."""
@@ -71,7 +74,7 @@ class MotionCorpus:
     labels: np.ndarray
     """`[n, 2 T]` uint8: the phone that is spoken, or `UNKNOWN_LABEL`."""
     motion: np.ndarray
-    """`[n, T, M]` float16: motion vectors at 50 fps."""
+    """`[n, T, M]` float16: motion vectors at 50 fps; of performances with lips that are not held shut (`closures.hold` follows drawing)."""
     prompt: np.ndarray
     """`[n, T / 2, N_PROMPT]` float16: what was asked for."""
     emotion: np.ndarray
@@ -169,7 +172,7 @@ def random_style(random: np.random.Generator) -> RuleConfig:
     return RuleConfig(
         articulation=float(random.uniform(0.75, 1.2)),
         rounding=float(random.uniform(0.8, 1.2)),
-        emphasis=float(random.uniform(0.05, 0.4)),
+        emphasis=float(random.uniform(0.0, 0.15)),
         head=float(random.uniform(0.35, 1.6)),
         nod_probability=float(random.uniform(0.3, 0.9)),
         flash_probability=float(random.uniform(0.15, 0.8)),
@@ -179,6 +182,15 @@ def random_style(random: np.random.Generator) -> RuleConfig:
         glance=float(random.uniform(0.2, 0.9)),
         away=float(random.uniform(0.1, 1.0)),
     )
+
+
+def performed(corpus: MotionCorpus, clip: int) -> Float[Tensor, "T M"]:
+    """A performance as it is seen: its lips held where what is spoken insists on it."""
+    vectors = torch.from_numpy(corpus.motion[clip].astype(np.float32))
+    rig = vectors.new_zeros(vectors.shape[0], N_RIG)
+    rig[:, RIG_COLUMNS] = vectors[:, : len(RIG_CHANNELS)]
+    held = closures.hold_in_speech(rig, segments_of(corpus.labels[clip]), MOTION_RATE)
+    return torch.cat([held[:, RIG_COLUMNS], vectors[:, len(RIG_CHANNELS) :]], 1)
 
 
 def segments_of(labels: np.ndarray) -> list[PhoneSegment]:
@@ -206,14 +218,21 @@ def _clip(
     plan = random_plan(round(config.seconds * MOTION_RATE), MOTION_RATE, prototypes, random, config=config.plans)
     engine = with_closure_threshold(random_style(random), net.config.closure_threshold).build()
     distorted, heard = _heard(audio, net, random, config)
-    speech = heard if random.random() < config.by_ear and not silent else segments_of(labels)
-    motion, closure = engine.parts(audio, speech, prompt=plan.track, fps=MOTION_RATE, seed=int(random.integers(2**31)))
-    vectors = to_vectors(motion, closure)
+    spoken = segments_of(labels)
+    told = random.random() >= config.by_ear and not silent
+    if told and encoder is None:
+        heard = certain(spoken, heard)
+    speech = spoken if told or silent else heard
+    seed = int(random.integers(2**31))
+    # The lips are held shut after drawing, as the rule engine does: to learn that too would be to shut them twice where hearing errs.
+    free, seen = (
+        to_vectors(*engine.parts(audio, speech, prompt=plan.track, fps=MOTION_RATE, seed=seed, held=held)) for held in (False, True)
+    )
     return {
         "features": sounds(distorted, heard, encoder).numpy(),
         "labels": labels,
-        "motion": vectors.numpy(),
-        "style": style_of(vectors, MOTION_RATE).numpy(),
+        "motion": free.numpy(),
+        "style": style_of(seen, MOTION_RATE).numpy(),
         **_conditions(plan),
     }
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from emohead.channels import N_AU
-from emohead.data.motion_corpus import MOTION_RATE, MotionCorpus
+from emohead.data.motion_corpus import MOTION_RATE, MotionCorpus, performed
 from emohead.errors import InputError
 from emohead.head.action_units import rig_to_au
 from emohead.motion.vector import INDEX, to_motion
@@ -53,7 +52,7 @@ def performed_aus(corpus: MotionCorpus, cache: Path, *, progress: Progress | Non
         pass  # nothing kept yet, or of another corpus
     intensity = np.empty((unasked.size, corpus.motion.shape[1] // 2, N_AU), np.float16)
     for row, clip in enumerate(unasked):
-        intensity[row] = unblinking_aus(torch.from_numpy(corpus.motion[clip].astype(np.float32))).numpy()
+        intensity[row] = unblinking_aus(performed(corpus, int(clip))).numpy()
         if progress:
             progress((row + 1) / unasked.size, "reading faces")
     with whole_file(cache) as partial:

@@ -4,6 +4,7 @@ Dominance alone closes hardly any lips, and emotion would open those it does, so
 rig, last, at the output's own frame rate. Each has a weight per frame, 0 (free) .. 1 (held).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,9 +13,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from emohead.channels import RIG_INDEX, RIG_NAMES
-from emohead.motion.articulation import frame_times
+from emohead.motion.articulation import INNER_FPS, frame_times, sample, smooth
 from emohead.motion.phone_targets import BILABIALS, CLOSURE_SHARE, LABIODENTALS, SIBILANTS
 from emohead.motion.phones import PHONE_INDEX
+from emohead.motion.prosody import activity_of_segments
 from emohead.types import PhonePosteriors, PhoneSegment
 
 SHORTEST_CLOSURE = 0.050
@@ -99,6 +101,22 @@ def constraints_of_posteriors(posteriors: PhonePosteriors, n_frames: int, fps: f
         return _pool(_probable(probability, threshold), posteriors.fps, n_frames, fps)
 
     return Constraints(weight(BILABIALS), weight(LABIODENTALS), weight(SIBILANTS))
+
+
+def hold_in_speech(
+    rig: Float[Tensor, "T R"], speech: PhonePosteriors | Sequence[PhoneSegment], fps: float, *, threshold: float = CLOSURE_THRESHOLD
+) -> Float[Tensor, "T R"]:
+    """The rig with the constraints of what is said in force; `threshold` is the recogniser's own, for probabilities."""
+    n_frames = rig.shape[0]
+    times = frame_times(n_frames, fps)
+    if isinstance(speech, PhonePosteriors):
+        constraints = constraints_of_posteriors(speech, n_frames, fps, threshold=threshold)
+        activity = 1.0 - sample(speech.probabilities[:, PHONE_INDEX["pau"], None], speech.fps, times)[:, 0]
+    else:
+        constraints = constraints_of_segments(speech, n_frames, fps)
+        n_inner = math.ceil(n_frames / fps * INNER_FPS)
+        activity = sample(activity_of_segments(speech, n_inner)[:, None], INNER_FPS, times)[:, 0]
+    return hold(rig, constraints, smooth(activity[:, None], fps, 0.08)[:, 0])
 
 
 def hold(rig: Float[Tensor, "T R"], constraints: Constraints, talking: Float[Tensor, " T"]) -> Float[Tensor, "T R"]:

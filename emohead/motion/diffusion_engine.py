@@ -12,15 +12,13 @@ from torch import Tensor
 from emohead.data.motion_corpus import PROMPT_RATE, prompt_columns
 from emohead.errors import InputError
 from emohead.motion import blinks, closures
-from emohead.motion.articulation import INNER_FPS, frame_times, sample, smooth
+from emohead.motion.articulation import frame_times, sample
 from emohead.motion.denoiser import Conditions
 from emohead.motion.diffusion_model import ASSET_NAME, DiffusionModel, load_diffusion
 from emohead.motion.features.base import SpeechEncoder
 from emohead.motion.features.phone_bottleneck import certain
 from emohead.motion.features.sounds import encoder_for, sounds
 from emohead.motion.phone_net import load_phone_net
-from emohead.motion.phones import PHONE_INDEX
-from emohead.motion.prosody import activity_of_segments
 from emohead.motion.sampling import FPS, SamplingConfig, draw
 from emohead.motion.style import N_STYLE
 from emohead.motion.vector import N_CHANNELS, to_motion
@@ -128,15 +126,7 @@ class DiffusionEngine:
         still = sample(vectors, FPS, times)
         still[:, _BLINK] = closure
         motion = to_motion(still, fps)
-        if isinstance(speech, PhonePosteriors):
-            constraints = closures.constraints_of_posteriors(speech, n_frames, fps, threshold=self.closure_threshold)
-            activity = 1.0 - sample(speech.probabilities[:, PHONE_INDEX["pau"], None], speech.fps, times)[:, 0]
-        else:
-            constraints = closures.constraints_of_segments(speech, n_frames, fps)
-            n_inner = math.ceil(n_frames / fps * INNER_FPS)
-            activity = sample(activity_of_segments(speech, n_inner)[:, None], INNER_FPS, times)[:, 0]
-        talking = smooth(activity[:, None], fps, 0.08)[:, 0]
-        return replace(motion, rig=closures.hold(motion.rig, constraints, talking))
+        return replace(motion, rig=closures.hold_in_speech(motion.rig, speech, fps, threshold=self.closure_threshold))
 
 
 def _heard(audio: Waveform, speech: PhonePosteriors | Sequence[PhoneSegment]) -> PhonePosteriors:

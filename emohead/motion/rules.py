@@ -49,8 +49,8 @@ class RuleConfig:
     """Factor on jaw and lip opening in speech, 0.3..1.5."""
     rounding: float = 1.0
     """Factor on lip rounding, 0..1.5."""
-    emphasis: float = 0.15
-    """How much louder means wider, 0 (not at all) .. 0.5."""
+    emphasis: float = 0.05
+    """How much louder means wider, 0 (not at all) .. 0.5; filmed mouths follow their phones better than their loudness."""
     breath: float = 1.0
     """How far the lips part before speech begins, 0..1."""
     lead: float = 0.0
@@ -87,7 +87,7 @@ STYLES: dict[str, RuleConfig] = {
         articulation=0.9, head=0.65, nod_probability=0.45, flash_probability=0.3, stir=0.015, blink_rate=16.0, glance=0.45, away=0.5
     ),
     "lively": RuleConfig(
-        articulation=1.12, emphasis=0.35, head=1.35, nod_probability=0.8, flash_probability=0.7, stir=0.035, smile=0.12, blink_rate=23.0
+        articulation=1.12, emphasis=0.2, head=1.35, nod_probability=0.8, flash_probability=0.7, stir=0.035, smile=0.12, blink_rate=23.0
     ),
     "presenter": RuleConfig(articulation=1.05, head=0.9, nod_probability=0.7, flash_probability=0.6, smile=0.1, glance=0.3, away=0.15),
 }
@@ -134,8 +134,12 @@ class RuleEngine:
         prompt: AUTrack | None = None,
         fps: float = 25.0,
         seed: int = 0,
+        held: bool = True,
     ) -> tuple[HeadMotion, Float[Tensor, " T"]]:
-        """The motion without blinks, and how far blinks close the lids (0..1); arguments and errors as of a call."""
+        """The motion without blinks, and how far blinks close the lids (0..1); arguments and errors as of a call.
+
+        Without `held` the lips are as they are before `closures.hold`: on their way to what speech insists on, but not made to meet.
+        """
         n_frames = _check(audio, speech, prompt, fps)
         n_inner = max(1, math.ceil(n_frames / fps * INNER_FPS))
         generators = _generators(seed, 5)
@@ -155,7 +159,7 @@ class RuleEngine:
         closure = self._blinks(prosody, gaze, mood, n_frames, fps, generators[3])
         units = self._expression(prosody, prompt, n_frames, fps, generators[4])
         times = frame_times(n_frames, fps)
-        rig = self._mouth(speech, prosody, mood, units, fps)
+        rig = self._mouth(speech, prosody, mood, units, fps, held=held)
         head = sample(turned, INNER_FPS, times)
         eyes = _eyes(gaze, head, prompt, times)
         rig = torch.clamp(rig + gaze_to_rig(eyes), 0.0, 1.0)
@@ -171,8 +175,10 @@ class RuleEngine:
         mood: Mood,
         units: Float[Tensor, "T A"],
         fps: float,
+        *,
+        held: bool,
     ) -> Float[Tensor, "T R"]:
-        """Speech, expression and constraints as one rig."""
+        """Speech, expression and, if `held`, constraints as one rig."""
         n_frames, n_inner = units.shape[0], prosody.activity.shape[0]
         constraints = self._constraints(speech, n_frames, fps)
         shapes = emphasise(_articulate(speech, n_inner, load_targets()), prosody.energy, amount=self.config.emphasis)
@@ -183,7 +189,8 @@ class RuleEngine:
         spoken = sample(smooth(rig, INNER_FPS, self.config.muscle), INNER_FPS, times + self.config.lead)
         talking = sample(smooth(prosody.activity[:, None], INNER_FPS, 0.08), INNER_FPS, times)[:, 0]
         engaged = sample(_engaged(prosody.activity)[:, None], INNER_FPS, times)[:, 0]
-        return closures.hold(compose(spoken, au_to_rig(units), constraints, engaged), constraints, talking)
+        free = compose(spoken, au_to_rig(units), constraints, engaged)
+        return closures.hold(free, constraints, talking) if held else free
 
     def _constraints(self, speech: PhonePosteriors | Sequence[PhoneSegment], n_frames: int, fps: float) -> closures.Constraints:
         if isinstance(speech, PhonePosteriors):

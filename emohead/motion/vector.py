@@ -32,7 +32,8 @@ INDEX: dict[str, int] = {name: index for index, name in enumerate(CHANNELS)}
 GROUPS: tuple[str, ...] = ("mouth", "upper", "head", "gaze")
 """Parts of the face that can be guided, locked and measured apart."""
 
-_RIG_COLUMNS = torch.tensor([RIG_INDEX[name] for name in RIG_CHANNELS])
+RIG_COLUMNS = torch.tensor([RIG_INDEX[name] for name in RIG_CHANNELS])
+"""Where they are in a rig."""
 _N_GENERATED = len(RIG_CHANNELS)
 _GAZE, _HEAD = slice(_N_GENERATED, _N_GENERATED + 2), slice(_N_GENERATED + 2, _N_GENERATED + 5)
 _TRANSLATION, _BLINK = slice(_N_GENERATED + 5, _N_GENERATED + 8), _N_GENERATED + 8
@@ -77,14 +78,14 @@ class MotionScale:
 
 def to_vectors(motion: HeadMotion, closure: Float[Tensor, " T"]) -> Float[Tensor, "T M"]:
     """A motion without blinks, and its blinks, as vectors."""
-    columns = [motion.rig[:, _RIG_COLUMNS], motion.gaze.mean(1), motion.head_rotation, motion.translation, closure[:, None]]
+    columns = [motion.rig[:, RIG_COLUMNS], motion.gaze.mean(1), motion.head_rotation, motion.translation, closure[:, None]]
     return torch.cat([column.float() for column in columns], 1)
 
 
 def to_motion(vectors: Float[Tensor, "T M"], fps: float) -> HeadMotion:
     """The motion that vectors describe, blinks included; coefficients are brought into 0..1, the torso follows the head."""
     rig = vectors.new_zeros(vectors.shape[0], len(RIG_NAMES))
-    rig[:, _RIG_COLUMNS] = vectors[:, :_N_GENERATED].clamp(0.0, 1.0)
+    rig[:, RIG_COLUMNS] = vectors[:, :_N_GENERATED].clamp(0.0, 1.0)
     limits = vectors.new_tensor([blinks.EYE_YAW_LIMIT, blinks.EYE_PITCH_LIMIT])
     gaze = vectors[:, _GAZE].clamp(-limits, limits)[:, None].repeat(1, 2, 1)
     head = vectors[:, _HEAD]

@@ -11,11 +11,20 @@ import torch
 
 from emohead.channels import AU_INDEX, AU_NAMES, N_AU, RIG_INDEX, other_side
 from emohead.data.alignments import UNKNOWN_LABEL
-from emohead.data.motion_corpus import MotionCorpus, MotionCorpusConfig, build_motion_corpus, load_motion_corpus, segments_of
+from emohead.data.motion_corpus import (
+    MOTION_RATE,
+    MotionCorpus,
+    MotionCorpusConfig,
+    build_motion_corpus,
+    load_motion_corpus,
+    performed,
+    segments_of,
+)
 from emohead.data.phone_corpus import PhoneCorpus, Utterance
 from emohead.data.prompt_plans import EMOTIONS, PlanConfig, random_plan
 from emohead.errors import InputError
 from emohead.head.action_units import au_to_rig
+from emohead.motion import closures
 from emohead.motion.diffusion_engine import DiffusionEngine
 from emohead.motion.diffusion_loss import DiffusionLoss, LossWeights, concerned_channels, units_of_channels, velocity_spread
 from emohead.motion.diffusion_model import DiffusionModel, save_diffusion
@@ -203,6 +212,27 @@ def test_a_run_starts_from_trained_weights(corpus: MotionCorpus, tmp_path: Path)
         assert torch.allclose(second.denoiser.state_dict()[name], tensor, atol=1e-6), name
     with pytest.raises(InputError, match="has other sizes"):
         run("third", 32, start=first)
+
+
+def test_what_is_told_is_heard_as_it_is_told(tmp_path: Path, speech: PhoneCorpus):
+    net = replace(PhoneNetConfig(), width=16, n_blocks=2).build()
+    config = MotionCorpusConfig(n_clips=3, seconds=2.4, by_ear=0.0, silent=0.0)
+    told = build_motion_corpus(tmp_path, [(speech, 1.0)], net, PROTOTYPES, config=config)
+    known = told.labels != UNKNOWN_LABEL
+    assert np.array_equal(told.features[..., : len(PHONES)].argmax(-1)[known], told.labels[known])
+    assert set(np.unique(told.features[..., : len(PHONES)]).tolist()) == {0.0, 1.0}
+
+
+def test_a_performance_is_seen_with_its_lips_held(corpus: MotionCorpus):
+    n_frames = corpus.motion.shape[1]
+    holds = [closures.constraints_of_segments(segments_of(labels), n_frames, MOTION_RATE).bilabial > 0.99 for labels in corpus.labels]
+    clip = int(np.argmax([int(shut.sum()) for shut in holds]))
+    shut, free, seen = holds[clip], torch.from_numpy(corpus.motion[clip].astype(np.float32)), performed(corpus, clip)
+    assert shut.any()
+    jaw, close = INDEX["jawOpen"], INDEX["mouthClose"]
+    assert float(free[:, close].max()) < 1e-3
+    assert torch.allclose(seen[shut, close], seen[shut, jaw], atol=0.02)
+    assert torch.equal(free[:, len(RIG_CHANNELS) :], seen[:, len(RIG_CHANNELS) :])
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from emohead.errors import InputError
 from emohead.head.action_units import au_to_rig
 from emohead.head.gaze import rig_to_gaze
 from emohead.metrics.motion import motion_statistics
+from emohead.motion import closures
 from emohead.motion.phone_targets import SIBILANTS
 from emohead.motion.rules import STYLES, RuleConfig, style_named
 from emohead.types import AUTrack, HeadMotion, PhoneSegment, Waveform
@@ -55,6 +56,18 @@ def test_length_and_range(voice, fps: float):
     assert motion.rig.min() >= 0 and motion.rig.max() <= 1
     for name in ("rig", "head_rotation", "torso_rotation", "translation", "gaze"):
         assert torch.isfinite(getattr(motion, name)).all()
+
+
+def test_lips_that_are_not_held_can_be_held_later(voice):
+    audio, segments = voice
+    free, held = (ENGINE.parts(audio, segments, held=flag)[0] for flag in (False, True))
+    constraints = closures.constraints_of_segments(segments, held.n_frames, held.fps)
+    shut = constraints.bilabial > 0.99
+    assert shut.any() and float(_channel(free, "mouthClose").abs().max()) == 0.0
+    assert torch.allclose(_channel(held, "mouthClose")[shut], _channel(held, "jawOpen")[shut], atol=2e-3)
+    later = closures.hold(free.rig, constraints, torch.zeros(free.n_frames))
+    assert torch.allclose(later[shut][:, MOUTH], held.rig[shut][:, MOUTH], atol=0.02)
+    assert torch.equal(free.head_rotation, held.head_rotation)
 
 
 def test_a_dropped_jaw_does_not_burst_through_between_words():
