@@ -32,7 +32,7 @@ from emohead.metrics.variety import au_std, diversity, group_values
 from emohead.motion.baselines import Voice
 from emohead.motion.diffusion_engine import DiffusionEngine
 from emohead.motion.generators import Setting
-from emohead.motion.phone_net import PhoneNet, load_phone_net
+from emohead.motion.phone_net import TRACTS, PhoneNet, load_phone_net
 from emohead.motion.rules import style_named, with_closure_threshold
 from emohead.motion.sampling import FPS, SamplingConfig
 from emohead.motion.streaming import MotionStream, StreamConfig
@@ -71,7 +71,7 @@ def main() -> None:
     turns = ["neutral", *moods]
     utterances = human_utterances(arguments.speech / "human", limit=arguments.limit, cache=arguments.cache)
     clips = [clip_of_teacher(u, teacher, turns[i % len(turns)], moods, seed=TEACHER_SEED + i) for i, u in enumerate(utterances)]
-    voices = [Voice(clip.audio, net.posteriors(clip.audio)) for clip in clips]
+    voices = [Voice(clip.audio, net.posteriors(clip.audio, tracts=TRACTS)) for clip in clips]
     bench = Bench(DiffusionEngine.load(arguments.weights), net, clips, voices)
     parts = {"steps": steps, "guidance": guidance, "styles": styles, "stream": stream, "ahead": ahead}
     for part in arguments.parts:

@@ -24,7 +24,7 @@ from emohead.data.alignments import frame_labels, read_lablaut, read_textgrid
 from emohead.data.phone_corpus import PhoneCorpus, human_speech, load_corpus, save_corpus, well_aligned
 from emohead.media import read_audio
 from emohead.metrics.phones import PhoneScores, score_phones
-from emohead.motion.phone_net import PhoneNet, load_phone_net
+from emohead.motion.phone_net import TRACTS, PhoneNet, load_phone_net
 from emohead.types import PhoneSegment, Waveform
 
 Items = list[tuple[np.ndarray, np.ndarray]]
@@ -98,7 +98,7 @@ def thinned(values: list, limit: int | None) -> list:
 
 def posterior_items(net: PhoneNet, spoken: Iterator[tuple[Waveform, np.ndarray]]) -> Items:
     """What `score_phones` takes."""
-    return [(net.posteriors(audio).probabilities.numpy(), labels) for audio, labels in spoken]
+    return [(net.posteriors(audio, tracts=TRACTS).probabilities.numpy(), labels) for audio, labels in spoken]
 
 
 def table(scores: dict[str, PhoneScores], threshold: float) -> str:

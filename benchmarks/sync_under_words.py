@@ -29,7 +29,7 @@ from emohead.metrics.speech_scores import Prompt, film_opening, filmed_mask, fit
 from emohead.metrics.vertices import face_vertices
 from emohead.motion.baselines import Voice
 from emohead.motion.generators import MotionGenerator, Setting, build_generator
-from emohead.motion.phone_net import load_phone_net
+from emohead.motion.phone_net import TRACTS, load_phone_net
 from emohead.types import AUTrack
 
 SENTENCES = (
@@ -74,8 +74,8 @@ def main() -> None:
     net, head = load_phone_net(), load_generic()
     utterances = human_utterances(arguments.speech / "human", limit=arguments.utterances, cache=arguments.cache)
     films = grid_clips(arguments.speech / "grid", face_landmarks, limit=arguments.films, cache=arguments.cache)
-    heard = [Voice(item.audio, net.posteriors(item.audio)) for item in utterances]
-    film_phones = [net.posteriors(clip.audio) for clip in films]
+    heard = [Voice(item.audio, net.posteriors(item.audio, tracts=TRACTS)) for item in utterances]
+    film_phones = [net.posteriors(clip.audio, tracts=TRACTS) for clip in films]
     filmed = [Voice(clip.audio, phones) for clip, phones in zip(films, film_phones, strict=True)]
     told = [Voice(item.audio, item.phones) for item in utterances]
     masks = [filmed_mask(clip, phones) for clip, phones in zip(films, film_phones, strict=True)]

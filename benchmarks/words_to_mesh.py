@@ -34,7 +34,7 @@ from emohead.metrics.obedience import spearman
 from emohead.metrics.vertices import face_vertices
 from emohead.motion.baselines import Voice
 from emohead.motion.generators import MotionGenerator, Setting, build_generator
-from emohead.motion.phone_net import load_phone_net
+from emohead.motion.phone_net import TRACTS, load_phone_net
 from emohead.types import AUTrack, HeadMotion, Waveform
 
 WORDS = ("barely", "slightly", "somewhat", "moderately", "", "strongly", "extremely")
@@ -94,7 +94,7 @@ def main() -> None:
     net, head = load_phone_net(), load_generic()
     speech = read_audio(find(SAMPLE_SPEECH))
     sounds = {"silence": Waveform(torch.zeros(round(SILENT * 16000)), 16000), "speech": cut(speech, SPOKEN)}
-    voices = {name: Voice(audio, net.posteriors(audio)) for name, audio in sounds.items()}
+    voices = {name: Voice(audio, net.posteriors(audio, tracts=TRACTS)) for name, audio in sounds.items()}
     generator = build_generator(arguments.generator, Setting(tuple(voices.values()), net.config.closure_threshold))
     stages = {name: stage(head, generator, voice, subtract=name == "speech") for name, voice in voices.items()}
     found = {

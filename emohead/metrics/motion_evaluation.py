@@ -14,7 +14,7 @@ from emohead.metrics.speech_scores import Hear, Prompt, Scores, closure_scores, 
 from emohead.metrics.truth_scores import TEACHER_SEED, TruthClip, clip_of_teacher, truth_scores
 from emohead.motion.baselines import Voice
 from emohead.motion.generators import MotionGenerator, Setting, build_generator
-from emohead.motion.phone_net import PhoneNet
+from emohead.motion.phone_net import TRACTS, PhoneNet
 from emohead.performance import Progress
 from emohead.types import PhonePosteriors, Waveform
 
@@ -114,7 +114,7 @@ def _remembering(net: PhoneNet) -> Hear:
     def hear(audio: Waveform) -> PhonePosteriors:
         if id(audio) not in heard:
             # The recording is kept beside its answer, so that no other one gets its id.
-            heard[id(audio)] = (audio, net.posteriors(audio))
+            heard[id(audio)] = (audio, net.posteriors(audio, tracts=TRACTS))
         return heard[id(audio)][1]
 
     return hear

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import torch
@@ -19,6 +20,8 @@ from emohead.motion.phones import PHONE_INDEX, PHONES
 from emohead.types import PhonePosteriors, Waveform
 
 ASSET_NAME = "phone_net.safetensors"
+TRACTS = (0.93, 1.0, 1.07)
+"""Lengths of the vocal tract, against the speaker's own, that a whole recording is heard with; a stream has time for one."""
 _SOME, _SURE = 0.2, 0.38
 """Share of a recording that must not be silent to be judged, and the mean probability of the likeliest phone from which it is speech."""
 
@@ -100,11 +103,17 @@ class PhoneNet(nn.Module):
         return self.head(self.norm(hidden)).reshape(n_batch, -1, len(PHONES))[:, :n_frames]
 
     @torch.no_grad()
-    def posteriors(self, audio: Waveform, *, chunk_seconds: float = 30.0) -> PhonePosteriors:
+    def posteriors(self, audio: Waveform, *, tracts: Sequence[float] = (1.0,), chunk_seconds: float = 30.0) -> PhonePosteriors:
         """The probability of each phone every 10 ms; `T = max(1, ceil(100 * duration))`. Works for any length, empty and silent audio too.
 
         The network sees `chunk_seconds` at a time with its whole context on both sides: hours of audio need no more memory than that,
         and the result does not depend on the cuts.
+
+        Args:
+            audio: a voice.
+            tracts: factors on the vocal tract's length that it is heard with; the answer is the mean. `TRACTS` errs a little less than one
+                and takes three times as long.
+            chunk_seconds: seen at once.
         """
         mel_config = self.config.mel
         samples = resampled(audio, mel_config.sample_rate).samples
@@ -118,17 +127,17 @@ class PhoneNet(nn.Module):
         for first in range(0, n_frames, step):
             last = min(first + step, n_frames)
             begin, end = max(first - context, 0), min(last + context, n_frames)
-            logits = self(self._mel(samples, begin, end)[None])[0, first - begin : last - begin]
-            chunks.append(logits.float().softmax(-1))
+            heard = [self(self._mel(samples, begin, end, tract)[None])[0, first - begin : last - begin] for tract in tracts]
+            chunks.append(torch.stack(heard).float().softmax(-1).mean(0))
         self.train(was_training)
         return PhonePosteriors(self.front_end.fps, torch.cat(chunks), _relative_energy(samples, mel_config))
 
-    def _mel(self, samples: Float[Tensor, " S"], begin: int, end: int) -> Float[Tensor, "T D"]:
+    def _mel(self, samples: Float[Tensor, " S"], begin: int, end: int, tract: float) -> Float[Tensor, "T D"]:
         # A window reaches into the neighbouring frames; one more frame on each side makes the piece equal to the whole.
         hop = self.config.mel.hop
         margin_before, margin_after = min(begin, 2), 2
         piece = samples[(begin - margin_before) * hop : (end + margin_after) * hop]
-        return self.front_end.features(piece[None])[0, margin_before : margin_before + end - begin]
+        return self.front_end.features(piece[None], warp=tract)[0, margin_before : margin_before + end - begin]
 
 
 def save_phone_net(net: PhoneNet, path: str) -> None:

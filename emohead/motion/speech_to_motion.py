@@ -12,7 +12,7 @@ from torch import Tensor
 
 from emohead.errors import InputError
 from emohead.motion.align import align_transcript
-from emohead.motion.phone_net import PhoneNet, is_speech, load_phone_net
+from emohead.motion.phone_net import TRACTS, PhoneNet, is_speech, load_phone_net
 from emohead.motion.rules import RuleConfig, RuleEngine, style_named, with_closure_threshold
 from emohead.types import AUTrack, HeadMotion, PhonePosteriors, PhoneSegment, Waveform
 
@@ -102,7 +102,7 @@ def _rules_or_diffusion(
             raise InputError("the transcript is empty; give the words that are spoken, or leave it out")
         transcript = align_transcript(audio, transcript)
     if transcript is None:
-        speech = net.posteriors(audio)
+        speech = net.posteriors(audio, tracts=TRACTS)
         if not is_speech(speech):
             warnings.warn("what is heard is hardly speech (music, noise?): the mouth follows it all the same", UserWarning, stacklevel=3)
     else:
