@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import lru_cache
 
-from controllers.states import Concept, actions, left_to_right, shaded, states
+from controllers.handedness import other_side
+from controllers.states import Concept, actions, shaded, states
 from controllers.tables import read_table
 
 NEAR = 0.75
@@ -43,6 +44,8 @@ class Meaning:
     """The operation of a time phrase, the side of a side word, the factor of an intensity word, the gain of a state's word."""
     concept: Concept | None = None
     """The state or action."""
+    learned: bool = True
+    """Whether networks learn it too, and the benchmark may withhold it."""
 
 
 @dataclass(frozen=True)
@@ -199,10 +202,11 @@ def table_meanings() -> Iterator[Meaning]:
         for gain, text in {**row["words"], "1": f"{name}, {row['words'].get('1', name)}"}.items():
             yield from (Meaning("state", phrase, float(gain), shaded(states()[name], phrase)) for phrase in _split(text))
     for name, row in read_table("actions")["actions"].items():
-        for phrase in _action_phrases(name, row):
-            yield Meaning("action", phrase, 1.0, actions()[name])
-            if "left" in name.split() and "left" in phrase.split():
-                yield Meaning("action", left_to_right(phrase), 1.0, actions()[left_to_right(name)])
+        learned = _action_phrases(name, row)
+        for phrase in (*learned, *_split(row.get("also", ""))):
+            yield Meaning("action", phrase, 1.0, actions()[name], phrase in learned)
+            if "left" in name.split() and not {"left", "right"}.isdisjoint(phrase.split()):
+                yield Meaning("action", other_side(phrase), 1.0, actions()[other_side(name)], phrase in learned)
 
 
 def _action_phrases(name: str, row: dict[str, str]) -> list[str]:

@@ -73,7 +73,7 @@ def lexicon_phrases() -> tuple[Phrase, ...]:
     """The phrases of the lexicon, each once per meaning."""
     found = {}
     for meaning in table_meanings():
-        if meaning.concept is not None and meaning.concept.name in concept_names():
+        if meaning.learned and meaning.concept is not None and meaning.concept.name in concept_names():
             kind = "state" if meaning.concept.is_state else "action"
             found[meaning.phrase, meaning.concept.name] = Phrase(meaning.phrase, meaning.concept.name, float(meaning.value), kind)
     return tuple(found.values())

@@ -6,6 +6,7 @@ from typing import Any
 
 from controllers.envelopes import ONSET
 from controllers.expression import Expression, mirrored, parse_codes
+from controllers.handedness import other_side
 from controllers.tables import read_table
 
 VARIANT_INTENSITY = 0.8
@@ -44,7 +45,7 @@ def states() -> dict[str, Concept]:
 def actions() -> dict[str, Concept]:
     """All direct actions; those with `left` in their name also with `right`."""
     table = {name: _action(name, row) for name, row in read_table("actions")["actions"].items()}
-    return table | {left_to_right(name): _right(concept) for name, concept in table.items() if "left" in name.split()}
+    return table | {other_side(name): _right(concept) for name, concept in table.items() if "left" in name.split()}
 
 
 def shaded(concept: Concept, phrase: str) -> Concept:
@@ -55,11 +56,6 @@ def shaded(concept: Concept, phrase: str) -> Concept:
     own = concept.expression
     resting = {name: 0.0 for name, value in own.au.items() if value == 0.0}
     return replace(concept, expression=replace(own, au={**resting, **parse_codes(codes).au}, share={}))
-
-
-def left_to_right(text: str) -> str:
-    """The wording for the other side."""
-    return " ".join("right" if word == "left" else word for word in text.split())
 
 
 def _state(name: str, row: dict[str, Any]) -> Concept:
@@ -75,4 +71,4 @@ def _action(name: str, row: dict[str, Any]) -> Concept:
 
 
 def _right(concept: Concept) -> Concept:
-    return replace(concept, name=left_to_right(concept.name), expression=mirrored(concept.expression), side="R")
+    return replace(concept, name=other_side(concept.name), expression=mirrored(concept.expression), side="R")

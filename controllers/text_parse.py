@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from controllers.lexicon import Lexicon
 from controllers.mentions import Parsed
 from controllers.tables import read_table
 from controllers.text_guess import GuessingReader
@@ -14,15 +15,17 @@ _TOKEN = re.compile(rf"\b(?:{CODE.pattern})(?!\w|\.\d|\s*=)|[^\W\d_]+(?:'[^\W\d_
 _ARROW = re.compile(r"\s*(?:[-=]+>|\u2192|\u21d2|(?<=\s)>(?=\s))\s*")
 """Arrows between looks: first one, then the other."""
 _PERCENT = re.compile(r"(\d)\s*(?:%|per\s?cent\b)", re.IGNORECASE)
-_RISING = re.compile(r"\b(\w+er) and \1\b", re.IGNORECASE)
-"""`Angrier and angrier`."""
+_RISING = re.compile(r"\b(\w+er|more) and \1\b", re.IGNORECASE)
+"""`Angrier and angrier`, `more and more angry`."""
+_COMPARED = re.compile(r"\b(even |still |much |far )?(\w{2,}er)\b", re.IGNORECASE)
 
 
 def parse(sentence: str, understanding: Understanding | None = None) -> Parsed:
     """Reads a sentence. Every string can be read; what means nothing to it is listed."""
-    text = _plain(sentence)
+    understanding = understanding or load_understanding()
+    text = _more(_plain(sentence), understanding.lexicon)
     found = list(_TOKEN.finditer(text))
-    reader = GuessingReader(understanding or load_understanding(), [token[0] for token in found])
+    reader = GuessingReader(understanding, [token[0] for token in found])
     clauses = reader.read(loud="!!" in text)
     return Parsed(clauses, text, [token.span() for token in found], reader.unknown, reader.guessed, reader.first_side)
 
@@ -36,3 +39,19 @@ def _plain(sentence: str) -> str:
     sentence = _PERCENT.sub(r"\1 percent ", sentence)
     text = unicodedata.normalize("NFKC", sentence).replace("\u2019", "'").replace("\u2018", "'")
     return "".join(" " if unicodedata.category(char) in ("Cc", "Cf", "So", "Sk") else char for char in text)
+
+
+def _more(text: str, lexicon: Lexicon) -> str:
+    """Moods that are compared with themselves, spelt out: `angry, then angrier` as `angry, then more angry`; also `even angrier`."""
+
+    def spelt_out(found: re.Match[str]) -> str:
+        degree, word = found[1] or "", found[2].lower()
+        bases = (word[:-3] + "y" if word.endswith("ier") else word[:-2], word[:-3] if word[-3:-2] == word[-4:-3] else word[:-1])
+        for base in bases:
+            meant = lexicon.match([base], 0)
+            if meant and meant.meaning.kind == "state" and meant.meaning.phrase == base:
+                before = re.search(rf"\b{re.escape(base)}\b", text[: found.start()], re.IGNORECASE)
+                return f"{degree}more {base}" if degree or before else found[0]
+        return found[0]
+
+    return _COMPARED.sub(spelt_out, text)

@@ -49,6 +49,31 @@ def test_more_and_more_is_slow():
     assert event.onset >= 0.5 and event.au["AU4L"] > 0.4
 
 
+@pytest.mark.parametrize("sentence", ["sad, then even sadder", "sad, then sadder", "sad, then sadder still"])
+def test_a_mood_that_is_compared_with_itself_grows(sentence: str):
+    first, more = events(sentence)
+    assert more.au["AU15L"] > 1.2 * first.au["AU15L"] > 0.0
+
+
+def test_a_comparison_alone_is_the_mood():
+    (event,) = events("a little happier than before")
+    assert 0.2 < event.au["AU12L"] < events("happy")[0].au["AU12L"]
+    assert events("a sober driver")[0].text == "sober"
+
+
+@pytest.mark.parametrize("sentence", ["he hides a smile", "trying not to grin", "suppresses a grin"])
+def test_a_smile_that_is_held_back(sentence: str):
+    (event,) = events(sentence)
+    assert event.au["AU12L"] > 0.2 and event.au["AU24"] > 0.3
+
+
+def test_the_viewers_left_is_the_persons_right():
+    theirs, own = events("looks to the viewer's left"), events("looks right")
+    assert theirs[0].gaze == own[0].gaze and events("looks to the viewer's right")[0].gaze == events("looks left")[0].gaze
+    (ahead,) = events("keeps his eyes on the camera")
+    assert ahead.gaze == (0.0, 0.0)
+
+
 @pytest.mark.parametrize("sentence", ["smiles, drops it, smiles again", "she smiles, then it fades, then smiles again"])
 def test_what_was_asked_for_last_is_undone(sentence: str):
     first, rest, again = events(sentence)

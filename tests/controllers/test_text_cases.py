@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from controllers.described import described_sentences
+from controllers.lexicon import table_meanings
 from controllers.meaning_corpus import MeaningCorpus
 from controllers.phrases import held_out, lexicon_phrases, situation_phrases
 from controllers.tables import read_table
@@ -30,6 +31,12 @@ def test_the_files_are_those_of_the_tables(split: str, tmp_path: Path):
     assert read_cases(FOLDER / f"{split}.jsonl") == cases, "write them again: python benchmarks/text_splits.py"
     write_cases(cases[:5], tmp_path / "some.jsonl")
     assert read_cases(tmp_path / "some.jsonl") == cases[:5]
+
+
+def test_wordings_that_are_only_looked_up_are_neither_learned_nor_withheld(corpus: MeaningCorpus):
+    only = {meaning.phrase for meaning in table_meanings() if not meaning.learned}
+    assert "hide smile" in only and not only & {phrase.text for phrase in lexicon_phrases()}
+    assert not only & held_out().texts and not only & {phrase.text for phrase in corpus.phrases}
 
 
 def test_no_withheld_phrase_is_in_what_the_network_sees(corpus: MeaningCorpus):
