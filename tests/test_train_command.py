@@ -36,5 +36,5 @@ def test_settings_that_cannot_work_are_refused(tmp_path: Path, capsys: pytest.Ca
 def test_a_dry_run_shows_the_resolved_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["train", "motion", "-o", str(tmp_path / "a.safetensors"), "--dry-run"]) == 0
     settings = json.loads(capsys.readouterr().out)
-    assert settings["steps"] == 6500 and settings["clips"] == 5000
+    assert settings["steps"] == 5000 and settings["clips"] == 5000
     assert not list(tmp_path.iterdir())

@@ -39,7 +39,7 @@ class TrainMotion(TrainingCommand):
     clips: int = 5000
     """Performances of 8 seconds."""
     steps: int | None = None
-    """Training steps; 6500 by default, 300 with --personalise."""
+    """Training steps; 5000 by default, 300 with --personalise."""
     personalise: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Fit the diffusion to one person instead: a folder of tracked clips with sound, from emohead track."""
     start: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -134,7 +134,7 @@ class TrainMotion(TrainingCommand):
 
     @property
     def _n_steps(self) -> int:
-        return self.steps or (6500 if self.personalise is None else 300)
+        return self.steps or (5000 if self.personalise is None else 300)
 
     def _corpus(self, tell: "Progress") -> "MotionCorpus":
         """The performances, made where they are missing."""

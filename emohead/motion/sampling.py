@@ -11,11 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from emohead.errors import InputError
+from emohead.motion.asked import Asked
 from emohead.motion.denoiser import FRAMES_PER_TOKEN, Conditions
 from emohead.motion.diffusion_model import DiffusionModel
 from emohead.motion.envelopes import minimum_jerk
 from emohead.motion.noise import N_LEVELS, noise_of_frames, schedule
-from emohead.motion.sides import AskedSides
 from emohead.motion.vector import CHANNELS, GROUPS, group_of
 
 FPS = 50.0
@@ -36,7 +36,7 @@ class SamplingConfig:
     """Guidance weight of prompt and emotion for each group."""
     diversity: float = 1.0
     """Spread of the initial noise, 0 (the same performance always) .. 1.5."""
-    noise: dict[str, float] = field(default_factory=lambda: {"mouth": 0.35, "upper": 1.4, "head": 1.2, "gaze": 1.15})
+    noise: dict[str, float] = field(default_factory=lambda: {"mouth": 0.15, "upper": 1.4, "head": 1.6, "gaze": 1.15})
     """The same for each group, multiplied with it: a voice leaves the mouth less freedom than brows, head and gaze."""
     window: float = 8.0
     """Seconds drawn at once."""
@@ -101,12 +101,12 @@ def draw_window(
     """Scaled motion of one window from its noise; what is given comes out as it is."""
     scheduler = schedule()
     scheduler.set_timesteps(config.steps)
-    motion, sides = noise, AskedSides.of(conditions.prompt, noise.shape[1])
+    motion, asked = noise, Asked.of(conditions.prompt, noise.shape[1])
     for step in scheduler.timesteps:
         level = (step.float() / (N_LEVELS - 1)).expand(noise.shape[0]).to(noise)
         clean = _guided(model, motion, level, conditions, config)
-        if sides is not None:
-            clean = sides.set_in(clean, model.scale)
+        if asked is not None:
+            clean = asked.set_in(clean, model.scale)
         clean = _joined(clean, conditions)
         motion = scheduler.step(clean, int(step), motion, return_dict=False)[0]
     return torch.where(conditions.mask > 0, conditions.given, motion)

@@ -1,4 +1,4 @@
-"""What is asked of one side is shown on one side."""
+"""What is asked of one side is shown on one side, and what is asked of the upper face is shown as asked."""
 
 from dataclasses import replace
 
@@ -7,8 +7,8 @@ import torch
 
 from emohead.channels import AU_INDEX, N_AU
 from emohead.data.motion_corpus import N_PROMPT, prompt_columns
-from emohead.motion.sides import AskedSides
-from emohead.motion.vector import INDEX, N_CHANNELS, MotionScale
+from emohead.motion.asked import Asked
+from emohead.motion.vector import INDEX, N_CHANNELS, MotionScale, columns_of
 from emohead.types import AUTrack
 
 SCALE = MotionScale(torch.full((N_CHANNELS,), 0.1), torch.full((N_CHANNELS,), 0.25))
@@ -34,7 +34,7 @@ def half_smile() -> torch.Tensor:
 
 
 def test_the_difference_is_set_and_the_mean_is_kept():
-    sides = AskedSides.of(asked(AU12L=0.8), 40)
+    sides = Asked.of(asked(AU12L=0.8), 40)
     assert sides is not None
     motion = SCALE.grow(sides.set_in(SCALE.shrink(half_smile()), SCALE))
     left, right = shown(motion, "mouthSmile")
@@ -43,20 +43,40 @@ def test_the_difference_is_set_and_the_mean_is_kept():
 
 
 def test_left_and_right_are_mirror_images():
-    one, other = (AskedSides.of(asked(**{name: 0.8}), 40) for name in ("AU43L", "AU43R"))
+    one, other = (Asked.of(asked(**{name: 0.8}), 40) for name in ("AU43L", "AU43R"))
     assert one is not None and other is not None
     assert torch.equal(one.difference, -other.difference) and torch.equal(one.share, other.share)
 
 
-def test_both_sides_and_nothing_are_left_to_the_network():
-    assert AskedSides.of(asked(AU12L=0.8, AU12R=0.8, AU17=0.5), 40) is None
-    assert AskedSides.of(torch.zeros(1, 20, N_PROMPT), 40) is None
+def test_a_mouth_asked_on_both_sides_and_nothing_are_left_to_the_network():
+    both = Asked.of(asked(AU12L=0.8, AU12R=0.8, AU17=0.5), 40)
+    assert both is not None
+    motion = SCALE.grow(both.set_in(SCALE.shrink(half_smile()), SCALE))
+    assert torch.allclose(motion[..., columns_of("mouth")], half_smile()[..., columns_of("mouth")], atol=1e-5)
+    assert Asked.of(torch.zeros(1, 20, N_PROMPT), 40) is None
+
+
+def test_brows_do_what_was_asked_and_the_others_what_they_like():
+    motion = torch.zeros(1, 40, N_CHANNELS)
+    motion[..., INDEX["browInnerUp"]], motion[..., INDEX["browDownLeft"]], motion[..., INDEX["cheekSquintLeft"]] = 0.7, 0.3, 0.1
+
+    def made(**units: float) -> torch.Tensor:
+        one = Asked.of(asked(**units), 40)
+        assert one is not None
+        return SCALE.grow(one.set_in(SCALE.shrink(motion), SCALE))[0, 20]
+
+    raised, rest, half = made(AU1L=0.4, AU1R=0.4), made(AU1L=0.0, AU1R=0.0), made(AU9L=0.5, AU9R=0.5)
+    assert float(raised[INDEX["browInnerUp"]]) == pytest.approx(0.4, abs=1e-4)
+    assert float(rest[INDEX["browInnerUp"]]) == pytest.approx(0.0, abs=1e-4)
+    assert float(half[INDEX["noseSneerLeft"]]) == pytest.approx(0.5, abs=1e-4)
+    for name in ("browInnerUp", "browDownLeft", "cheekSquintLeft"):
+        assert float(half[INDEX[name]]) >= float(motion[0, 20, INDEX[name]]) - 1e-4
 
 
 def test_a_wish_that_fades_lets_go():
     prompt = asked(AU12L=0.8)
     prompt[:, 10:, : 2 * N_AU] = 0.0
-    sides = AskedSides.of(prompt, 40)
+    sides = Asked.of(prompt, 40)
     assert sides is not None and float(sides.share[0, 5].max()) == 1.0 and float(sides.share[0, 30].max()) == 0.0
 
 

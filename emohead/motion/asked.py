@@ -1,0 +1,62 @@
+"""What is asked of a face, made exact in a motion: its sides, and what brows, eyes, cheeks and nose do.
+
+The denoiser learns that something is asked better than of which side, or quite how much: most faces that it sees do the same on both, and
+its prediction is a mean. So in its prediction of the clean motion the difference between the sides is set wherever the request has one
+(their mean stays what was predicted), and a channel of the upper face whose own action unit is asked for is set to what was asked, as the
+rule engine does it. The mouth is left to the network, which knows what speech needs of it.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from emohead.channels import N_AU, RIG_INDEX, other_side
+from emohead.head.action_units import au_to_rig
+from emohead.motion.vector import INDEX, RIG_CHANNELS, MotionScale, group_of
+
+_SURE = 0.1
+"""Asked difference of a channel from which its sides are set; less sets them in part."""
+_LEFT = [name for name in RIG_CHANNELS if name.endswith("Left")]
+_COLUMNS = torch.tensor([[INDEX[name] for name in _LEFT], [INDEX[other_side(name)] for name in _LEFT]])
+_RIG_COLUMNS = torch.tensor([[RIG_INDEX[name] for name in _LEFT], [RIG_INDEX[other_side(name)] for name in _LEFT]])
+_UPPER = [name for name in RIG_CHANNELS if group_of(name) == "upper"]
+_UPPER_COLUMNS, _UPPER_RIG = (torch.tensor([index[name] for name in _UPPER]) for index in (INDEX, RIG_INDEX))
+_OWN = (au_to_rig(torch.eye(N_AU))[:, _UPPER_RIG] > 0.4).float()
+"""`[A, U]`, 1 where a channel belongs to an action unit, which moves it by more than others do in passing."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request asks of a motion's channels, frame by frame."""
+
+    upper: Float[Tensor, "B T U"]
+    """Coefficients of the upper face that the asked action units alone would give; what others do in passing is at least met."""
+    weight: Float[Tensor, "B T U"]
+    """How far each of them is to be met exactly, 0..1: the weight of the request for its own action unit."""
+    difference: Float[Tensor, "B T K"]
+    """Left less right, coefficients, a column for each of the pairs of channels."""
+    share: Float[Tensor, "B T K"]
+    """How far the difference is to be met, 0..1."""
+
+    @classmethod
+    def of(cls, prompt: Float[Tensor, "B N P"], n_frames: int) -> "Asked | None":
+        """Of a prompt as networks are given it (`data.motion_corpus.prompt_columns`); None where no action unit is asked for."""
+        if not bool((prompt[..., : 2 * N_AU] > 0).any()):
+            return None
+        rig = au_to_rig(prompt[..., :N_AU].flatten(0, 1)).unflatten(0, prompt.shape[:2])
+        weight = (prompt[..., N_AU : 2 * N_AU, None] * _OWN).amax(-2)
+        rig, weight = (interpolate(track.mT, size=n_frames, mode="linear", align_corners=False).mT for track in (rig, weight))
+        difference = rig[..., _RIG_COLUMNS[0]] - rig[..., _RIG_COLUMNS[1]]
+        return cls(rig[..., _UPPER_RIG], weight, difference, (difference.abs() / _SURE).clamp(max=1.0))
+
+    def set_in(self, scaled: Float[Tensor, "B T M"], scale: MotionScale) -> Float[Tensor, "B T M"]:
+        """A scaled motion that shows it."""
+        motion = scale.grow(scaled)
+        left, right = motion[..., _COLUMNS[0]], motion[..., _COLUMNS[1]]
+        missing = 0.5 * self.share * (self.difference - (left - right))
+        motion[..., _COLUMNS[0]], motion[..., _COLUMNS[1]] = left + missing, right - missing
+        motion[..., _UPPER_COLUMNS] = torch.maximum(torch.lerp(motion[..., _UPPER_COLUMNS], self.upper, self.weight), self.upper)
+        return scale.shrink(motion)
