@@ -15,7 +15,8 @@ from torch.nn.functional import interpolate
 
 from emohead.channels import N_AU, RIG_INDEX, other_side
 from emohead.head.action_units import au_to_rig
-from emohead.motion.vector import INDEX, RIG_CHANNELS, MotionScale, group_of
+from emohead.motion.diffusion_loss import concerned_channels
+from emohead.motion.vector import CHANNELS, INDEX, RIG_CHANNELS, MotionScale, group_of
 
 _SURE = 0.1
 """Asked difference of a channel from which its sides are set; less sets them in part."""
@@ -24,6 +25,8 @@ _COLUMNS = torch.tensor([[INDEX[name] for name in _LEFT], [INDEX[other_side(name
 _RIG_COLUMNS = torch.tensor([[RIG_INDEX[name] for name in _LEFT], [RIG_INDEX[other_side(name)] for name in _LEFT]])
 _UPPER = [name for name in RIG_CHANNELS if group_of(name) == "upper"]
 _UPPER_COLUMNS, _UPPER_RIG = (torch.tensor([index[name] for name in _UPPER]) for index in (INDEX, RIG_INDEX))
+_CONCERNED = concerned_channels()
+_IS_UPPER = torch.tensor([float(group_of(name) == "upper") for name in CHANNELS])
 _OWN = (au_to_rig(torch.eye(N_AU))[:, _UPPER_RIG] > 0.4).float()
 """`[A, U]`, 1 where a channel belongs to an action unit, which moves it by more than others do in passing."""
 
@@ -36,6 +39,8 @@ class Asked:
     """Coefficients of the upper face that the asked action units alone would give; what others do in passing is at least met."""
     weight: Float[Tensor, "B T U"]
     """How far each of them is to be met exactly, 0..1: the weight of the request for its own action unit."""
+    others: Float[Tensor, "B T M"]
+    """1 for channels of the upper face that nothing asked moves on either side, 0 for all others: they do what they would do unasked."""
     difference: Float[Tensor, "B T K"]
     """Left less right, coefficients, a column for each of the pairs of channels."""
     share: Float[Tensor, "B T K"]
@@ -47,10 +52,11 @@ class Asked:
         if not bool((prompt[..., : 2 * N_AU] > 0).any()):
             return None
         rig = au_to_rig(prompt[..., :N_AU].flatten(0, 1)).unflatten(0, prompt.shape[:2])
-        weight = (prompt[..., N_AU : 2 * N_AU, None] * _OWN).amax(-2)
-        rig, weight = (interpolate(track.mT, size=n_frames, mode="linear", align_corners=False).mT for track in (rig, weight))
+        asked = prompt[..., N_AU : 2 * N_AU]
+        tracks = rig, (asked[..., None] * _OWN).amax(-2), (1.0 - asked @ _CONCERNED).clamp(min=0.0) * _IS_UPPER
+        rig, weight, others = (interpolate(track.mT, size=n_frames, mode="linear", align_corners=False).mT for track in tracks)
         difference = rig[..., _RIG_COLUMNS[0]] - rig[..., _RIG_COLUMNS[1]]
-        return cls(rig[..., _UPPER_RIG], weight, difference, (difference.abs() / _SURE).clamp(max=1.0))
+        return cls(rig[..., _UPPER_RIG], weight, others, difference, (difference.abs() / _SURE).clamp(max=1.0))
 
     def set_in(self, scaled: Float[Tensor, "B T M"], scale: MotionScale) -> Float[Tensor, "B T M"]:
         """A scaled motion that shows it."""

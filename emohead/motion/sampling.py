@@ -104,7 +104,7 @@ def draw_window(
     motion, asked = noise, Asked.of(conditions.prompt, noise.shape[1])
     for step in scheduler.timesteps:
         level = (step.float() / (N_LEVELS - 1)).expand(noise.shape[0]).to(noise)
-        clean = _guided(model, motion, level, conditions, config)
+        clean = _guided(model, motion, level, conditions, config, asked)
         if asked is not None:
             clean = asked.set_in(clean, model.scale)
         clean = _joined(clean, conditions)
@@ -149,15 +149,18 @@ def _continued(conditions: Conditions, before: Float[Tensor, "t M"]) -> Conditio
     return replace(conditions, given=given, mask=mask)
 
 
-def _guided(model: DiffusionModel, noisy: Tensor, level: Tensor, conditions: Conditions, config: SamplingConfig) -> Tensor:
+def _guided(
+    model: DiffusionModel, noisy: Tensor, level: Tensor, conditions: Conditions, config: SamplingConfig, wish: Asked | None
+) -> Tensor:
     sound, prompt = (noisy.new_tensor([weights[group_of(name)] for name in CHANNELS]) for weights in (config.sound, config.prompt))
     asked = bool((conditions.prompt != 0).any() | (conditions.emotion != 0).any())
     full = model.denoiser(noisy, level, conditions)
     unasked = replace(conditions, prompt=torch.zeros_like(conditions.prompt), emotion=torch.zeros_like(conditions.emotion))
     heard = full
-    if asked and (bool((prompt != 1).any()) or bool((sound != 1).any())):
+    if asked and (wish is not None or bool((prompt != 1).any()) or bool((sound != 1).any())):
         heard = model.denoiser(noisy, level, unasked)
-    guided = heard + prompt * (full - heard)
+    followed = prompt if wish is None else prompt * (1.0 - wish.others)
+    guided = heard + followed * (full - heard)
     if bool((sound != 1).any()):
         deaf = model.denoiser(noisy, level, replace(unasked, features=torch.zeros_like(conditions.features)))
         guided = guided + (sound - 1.0) * (heard - deaf)
