@@ -3,6 +3,7 @@
 import re
 import unicodedata
 
+from controllers.handedness import other_side
 from controllers.lexicon import Lexicon
 from controllers.mentions import Parsed
 from controllers.tables import read_table
@@ -17,13 +18,20 @@ _ARROW = re.compile(r"\s*(?:[-=]+>|\u2192|\u21d2|(?<=\s)>(?=\s))\s*")
 _PERCENT = re.compile(r"(\d)\s*(?:%|per\s?cent\b)", re.IGNORECASE)
 _RISING = re.compile(r"\b(\w+er|more) and \1\b", re.IGNORECASE)
 """`Angrier and angrier`, `more and more angry`."""
+_SIDES_COMPARED = re.compile(
+    r"\b(?P<one>left|right)\b(?P<between>[^,.;]*?) than (?:with |on |at )?(?:(?:the|his|her|their|my|your|its) )?"
+    r"(?!(?P=one))(?:left|right)\b"
+    r"(?: (?:one|side|half|corner|eye|eyelid|lid|brow|eyebrow|cheek|nostril)\b)?",
+    re.IGNORECASE,
+)
+"""`The left brow higher than the right`: it is done on the first side (`less .. than`: on the other)."""
 _COMPARED = re.compile(r"\b(even |still |much |far )?(\w{2,}er)\b", re.IGNORECASE)
 
 
 def parse(sentence: str, understanding: Understanding | None = None) -> Parsed:
     """Reads a sentence. Every string can be read; what means nothing to it is listed."""
     understanding = understanding or load_understanding()
-    text = _more(_plain(sentence), understanding.lexicon)
+    text = _more(_SIDES_COMPARED.sub(_on_the_greater_side, _plain(sentence)), understanding.lexicon)
     found = list(_TOKEN.finditer(text))
     reader = GuessingReader(understanding, [token[0] for token in found])
     clauses = reader.read(loud="!!" in text)
@@ -39,6 +47,11 @@ def _plain(sentence: str) -> str:
     sentence = _PERCENT.sub(r"\1 percent ", sentence)
     text = unicodedata.normalize("NFKC", sentence).replace("\u2019", "'").replace("\u2018", "'")
     return "".join(" " if unicodedata.category(char) in ("Cc", "Cf", "So", "Sk") else char for char in text)
+
+
+def _on_the_greater_side(found: re.Match[str]) -> str:
+    before, text = found.string[: found.start()], found["one"] + found["between"]
+    return other_side(text.lower()) if re.search(r"\bless\b", before.split(",")[-1] + found["between"], re.IGNORECASE) else text
 
 
 def _more(text: str, lexicon: Lexicon) -> str:

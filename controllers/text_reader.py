@@ -56,7 +56,7 @@ class Reader:
         self.window: Window | None = None
         self.length: float | None = None
         self.repeated = False
-        self.alternating = False
+        self.alternating = self.at_first = False
 
     @property
     def clause(self) -> Clause:
@@ -70,6 +70,9 @@ class Reader:
         self.clause.stop = len(self.tokens)
         if len(self.clauses) == 1 and not (self.clause.mentions or self.denies or self.describes_thing):
             self._ask_again()
+        if self.at_first and sum(bool(clause.mentions) for clause in self.clauses) == 1:
+            self.cursor -= 1
+            self._undo()  # `Smiling at first`: not to the end.
         self._close_windows()
         self.clauses = with_beginning(in_turn(self.clauses, self.listed), stops=self._stops())
         if self.alternating:
@@ -256,6 +259,7 @@ class Reader:
             self.clauses.insert(self.place - 1, self.clauses.pop(self.place))
             self.place -= 1
         else:
+            self.at_first = self.at_first or operation == "at_first"
             self._next_clause(_SPEEDS.get(operation, ""))
 
     def _undo(self) -> None:

@@ -18,6 +18,8 @@ PRESENT = 0.1
 """Intensity above which an action unit counts as shown."""
 _EVEN = 0.05
 """Difference of the sides, summed over the sided units, up to which a face counts as even."""
+_EQUAL = 1e-4
+"""Difference of likeness up to which two phases are equally like a third."""
 _LEFT = [index for index, name in enumerate(AU_NAMES) if name.endswith("L")]
 _RIGHT = [AU_NAMES.index(AU_NAMES[index][:-1] + "R") for index in _LEFT]
 
@@ -33,6 +35,11 @@ class Phases:
     def peak(self) -> Float[Tensor, " A"]:
         """The greatest intensity of each unit."""
         return self.intensity.amax(0) if len(self.intensity) else torch.zeros(len(AU_NAMES))
+
+    @property
+    def shown(self) -> Float[Tensor, "S A"]:
+        """The phases that show something; a face at rest before, between or after them is none."""
+        return self.intensity[self.intensity.amax(1) > PRESENT] if len(self.intensity) else self.intensity
 
     @property
     def one_sided(self) -> float:
@@ -54,7 +61,7 @@ class TextScores:
     side: float
     """Of the sentences with a one-sided meaning: share whose face leans to the same side."""
     order: float
-    """Of the sentences with two or more phases: share whose phases come in the same order."""
+    """Of the sentences with two or more phases that show something: share whose phases come in the same order."""
     whole: float
     """Share of sentences with as many phases as meant, and in each the units that are meant and no other."""
 
@@ -69,7 +76,7 @@ class TextScores:
             raise InputError(f"text scores compare equally many sentences, at least one; got {len(meant)} and {len(found)}")
         truth, guess = torch.stack([item.peak for item in meant]), torch.stack([item.peak for item in found])
         sided = [(one, other) for one, other in zip(meant, found, strict=True) if abs(one.one_sided) > 2 * _EVEN]
-        timed = [(one, other) for one, other in zip(meant, found, strict=True) if len(one.intensity) > 1]
+        timed = [(one, other) for one, other in zip(meant, found, strict=True) if len(one.shown) > 1]
         return cls(
             len(meant),
             float((truth - guess).abs().mean()),
@@ -94,12 +101,17 @@ def same_side(meant: Phases, found: Phases) -> bool:
 
 
 def same_order(meant: Phases, found: Phases) -> bool:
-    """Whether the phases most like the meant ones come one after the other as meant."""
-    if len(found.intensity) < 2:
+    """Whether the phases most like the meant ones come one after the other as meant; of equals (a smile, a wince, a smile) the next will do."""
+    if len(found.shown) < 2:
         return False
-    likeness = torch.nn.functional.cosine_similarity(meant.intensity[:, None], found.intensity[None], dim=2)  # [P meant, P found]
-    places = likeness.argmax(1)
-    return bool((places.diff() > 0).all())
+    likeness = torch.nn.functional.cosine_similarity(meant.shown[:, None], found.shown[None], dim=2)  # [P meant, P found]
+    place = -1
+    for row in likeness:
+        later = [index for index in range(place + 1, len(row)) if row[index] > row.max() - _EQUAL]
+        if not later:
+            return False
+        place = later[0]
+    return True
 
 
 def whole_plan(meant: Phases, found: Phases) -> bool:

@@ -111,3 +111,35 @@ def test_each_half_of_a_face_has_its_mood():
     (event,) = events("left side happy, right side sad")
     assert event.au["AU12L"] > 0.5 and "AU12R" not in event.au and event.au["AU15R"] > 0.3 and "AU15L" not in event.au
     assert events("the left side is happy")[0].au["AU12R"] > 0.5, "one mood has the whole face"
+
+
+@pytest.mark.parametrize("sentence", ["smiling at first", "initially a smile", "a smile to begin with; later nothing"])
+def test_what_is_so_at_first_does_not_last(sentence: str):
+    first, second = (text_to_plan(sentence).events[index] for index in (0, -1))
+    assert first.au["AU12L"] > 0.4 and first.end <= 0.55
+    assert second.au["AU12L"] == 0.0 and second.end == 1.0
+
+
+def test_what_begins_goes_on():
+    assert [event.au["AU12L"] > 0.4 for event in text_to_plan("starts smiling").events] == [True]
+    assert text_to_plan("starts smiling").events[0].end == 1.0
+
+
+@pytest.mark.parametrize(
+    ("sentence", "more", "less"),
+    [
+        ("raises the left brow higher than the right", "AU2L", "AU2R"),
+        ("squints harder with the right eye than with the left", "AU7R", "AU7L"),
+        ("smiles more on the left side than on the right one", "AU12L", "AU12R"),
+        ("smiles less with the left than with the right", "AU12R", "AU12L"),
+        ("the right corner of the mouth goes up more than the left", "AU12R", "AU12L"),
+    ],
+)
+def test_sides_that_are_compared(sentence: str, more: str, less: str):
+    found = text_to_plan(sentence).peak()
+    assert found[more] > found.get(less, 0.0) + 0.2
+
+
+def test_eyes_that_open_again():
+    shut, opened = text_to_plan("closes her eyes, then opens them again").events
+    assert shut.au["AU43L"] == 1.0 and opened.au["AU43L"] == 0.0

@@ -46,6 +46,10 @@ def test_sides_and_order():
     assert TextScores.of([phases(SMILE, FROWN)], [phases(FROWN, SMILE)]).order == 0.0
     assert TextScores.of([phases(SMILE, FROWN)], [phases(SMILE, {"AU9L": 0.5}, FROWN)]).order == 1.0
     assert TextScores.of([phases(SMILE, FROWN)], [phases({**SMILE, **FROWN})]).order == 0.0, "all at once has no order"
+    there_and_back = [phases(SMILE, {}, SMILE, FROWN, {})]
+    assert TextScores.of(there_and_back, [phases(SMILE, SMILE, FROWN)]).order == 1.0, "rest is no phase, and a smile may come again"
+    assert TextScores.of(there_and_back, [phases(SMILE, FROWN, SMILE)]).order == 0.0
+    assert math.isnan(TextScores.of([phases({}, SMILE, {})], [phases(SMILE)]).order), "one movement has no order"
 
 
 def test_a_whole_plan_has_the_units_of_every_phase():
