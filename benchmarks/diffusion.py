@@ -22,6 +22,7 @@ from statistics import mean, median
 
 import torch
 
+from controllers.sliders import SliderController
 from emohead.commands.evaluate_motion import emotions_at_full
 from emohead.data.measuring_speech import human_utterances
 from emohead.head.generic import load_generic
@@ -122,15 +123,17 @@ def styles(bench: Bench) -> Iterator[str]:
 
 
 def stream(bench: Bench) -> Iterator[str]:
-    """Speed, lateness and seams of a stream."""
-    yield "| steps | chunk ms | look-ahead ms | ms per chunk | first frame after its sound, ms | joint / inside | difference from at once |"
-    yield "|--:|--:|--:|--:|--:|--:|--:|"
+    """Speed, lateness and seams of a stream, asked for nothing and for a smile with raised brows."""
+    yield "| steps | chunk ms | look-ahead ms | asked | ms per chunk | first frame late by ms | joint / inside | difference from at once |"
+    yield "|--:|--:|--:|---|--:|--:|--:|--:|"
     audio = _joined(bench, slice(0, 4))
+    smile = SliderController(("AU1=0.7", "AU2=0.7", "AU6=0.7", "AU12=0.7"))(1, 25.0)
+    small, ahead, large = StreamConfig(), StreamConfig(look_ahead=0.12), StreamConfig(chunk=0.16, look_ahead=0.12)
     for count in (4, 6):
         engine = replace(bench.engine, sampling=SamplingConfig(steps=count))
-        for config in (StreamConfig(), StreamConfig(look_ahead=0.12), StreamConfig(chunk=0.16, look_ahead=0.12)):
-            chunks, seconds = _streamed(engine, bench.net, audio, config, 0.02)
-            whole, _ = _streamed(engine, bench.net, audio, config, audio.duration)
+        for config, prompt in ((small, None), (small, smile), (ahead, None), (large, None)):
+            chunks, seconds = _streamed(engine, bench.net, audio, config, 0.02, prompt)
+            whole, _ = _streamed(engine, bench.net, audio, config, audio.duration, prompt)
             rig, at_once = (torch.cat([chunk.rig for chunk in parts]) for parts in (chunks, whole))
             joints = torch.tensor([chunk.n_frames for chunk in chunks]).cumsum(0)[:-1].tolist()
             seam = joint_ratio(replace(HeadMotion.neutral(len(rig), config.fps), rig=rig), joints)
@@ -138,7 +141,8 @@ def stream(bench: Bench) -> Iterator[str]:
             late = config.chunk + config.look_ahead + cost
             apart = float((rig - at_once).abs().max())
             sizes = f"{1000 * config.chunk:.0f} | {1000 * config.look_ahead:.0f}"
-            yield f"| {count} | {sizes} | {1000 * cost:.0f} | {1000 * late:.0f} | {seam:.2f} | {apart:.1e} |"
+            asked = "nothing" if prompt is None else "a smile"
+            yield f"| {count} | {sizes} | {asked} | {1000 * cost:.0f} | {1000 * late:.0f} | {seam:.2f} | {apart:.1e} |"
 
 
 def ahead(bench: Bench) -> Iterator[str]:
@@ -168,9 +172,10 @@ def _joined_motion(chunks: Sequence[HeadMotion], fps: float) -> HeadMotion:
 
 
 def _streamed(
-    engine: DiffusionEngine, net: PhoneNet, audio: Waveform, config: StreamConfig, piece: float
+    engine: DiffusionEngine, net: PhoneNet, audio: Waveform, config: StreamConfig, piece: float, prompt: AUTrack | None
 ) -> tuple[list[HeadMotion], list[float]]:
     stream, chunks, seconds = MotionStream(engine, config=config, net=net), [], []
+    stream.ask(prompt)
     for samples in audio.samples.split(round(piece * audio.sample_rate)):
         start = time.perf_counter()
         made = stream.push(Waveform(samples, audio.sample_rate))

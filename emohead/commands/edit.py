@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class EditMotion(SpeechCommand):
-    """Draw a span of a motion anew, set keyframes, keep parts of the face: by the diffusion, with everything else left to the bit.
+    """Draw a span of a motion anew, set keyframes, keep parts of the face: by the diffusion, with the rest left to the bit.
 
     emohead edit motion.npz --audio speech.wav --span 1 2.5 --emotion "amused" --lock mouth -o better.npz
     """
@@ -22,7 +22,8 @@ class EditMotion(SpeechCommand):
     motion: tyro.conf.Positional[Path]
     """The motion to change: .npz, or a Live Link Face .csv."""
     span: tuple[float, float] | None = None
-    """Seconds from and to which it is drawn anew; frames further than .2 s from it stay as they are. By default the whole motion."""
+    """Seconds from and to which it is drawn anew; frames further than .2 s from it stay as they are. By default
+    the half seconds around the keyframes, or without any the whole motion."""
     key: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="SECONDS:CHANNEL=VALUE")] = ()
     """What a channel must be at a time: 1.2:browInnerUp=0.9, also headYaw, headPitch, headRoll, gazeYaw, gazePitch (radians)."""
     lock: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="PART")] = ()
@@ -60,7 +61,10 @@ class EditMotion(SpeechCommand):
             motion = edited(engine, original, edit, planned.audio, speech, prompt=planned.prompt, seed=self.seed)
             chosen.write(self.out, motion)
         write_text(f"{self.out}.json", to_json({**settings, "warnings": planned.warnings}) + "\n")
-        return Outcome(f"wrote {self.out}: {chosen.title}, {motion.n_frames} frames at {motion.fps:g} per second", planned.warnings)
+        span = edit.drawn(original.n_frames / original.fps)
+        drawn = "drawn anew" if span is None else f"{span[0]:.2f} to {span[1]:.2f} s drawn anew"
+        text = f"wrote {self.out}: {chosen.title}, {motion.n_frames} frames at {motion.fps:g} per second, {drawn}"
+        return Outcome(text, planned.warnings)
 
     def _edit(self) -> "Edit":
         from emohead.motion.editing import Edit

@@ -71,6 +71,8 @@ class Conditions:
     """Clean scaled motion where `mask` is 1."""
     mask: Float[Tensor, "B T M"]
     """1 where the motion is given."""
+    talking: Float[Tensor, "B N"] | None = None
+    """How far somebody speaks, 0..1; for drawing alone, the network hears it by itself. None is nobody."""
 
 
 class Denoiser(nn.Module):

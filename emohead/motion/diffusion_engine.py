@@ -8,23 +8,27 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import max_pool1d
 
 from emohead.data.motion_corpus import PROMPT_RATE, prompt_columns
 from emohead.errors import InputError
 from emohead.motion import blinks, closures
-from emohead.motion.articulation import frame_times, sample
+from emohead.motion.articulation import frame_times, sample, smooth
 from emohead.motion.denoiser import Conditions
 from emohead.motion.diffusion_model import ASSET_NAME, DiffusionModel, load_diffusion
 from emohead.motion.features.base import SpeechEncoder
 from emohead.motion.features.phone_bottleneck import certain
 from emohead.motion.features.sounds import encoder_for, sounds
 from emohead.motion.phone_net import load_phone_net
+from emohead.motion.phones import PHONE_INDEX
 from emohead.motion.sampling import FPS, SamplingConfig, draw
 from emohead.motion.style import N_STYLE
 from emohead.motion.vector import N_CHANNELS, to_motion
 from emohead.types import AUTrack, HeadMotion, PhonePosteriors, PhoneSegment, Waveform
 
 _BLINK = N_CHANNELS - 1
+_PAUSE = 0.5
+"""Seconds around a word in which the lips are still the voice's: who opens them wide in every gap between words seems out of step."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class DiffusionEngine:
         n_frames = check_request(audio, prompt, fps)
         n_drawn = 2 * math.ceil(n_frames / fps * FPS / 2)
         heard = _heard(audio, speech)
-        conditions = self.conditions(sounds(audio, heard, self.encoder), n_drawn, prompt=prompt, emotion=emotion)
+        conditions = self.conditions(sounds(audio, heard, self.encoder), heard, n_drawn, prompt=prompt, emotion=emotion)
         if given is not None:
             wanted, mask = (track[None, :n_drawn] for track in given)
             conditions = replace(conditions, given=self.model.scale.shrink(wanted) * mask, mask=mask)
@@ -93,12 +97,13 @@ class DiffusionEngine:
     def conditions(
         self,
         features: Float[Tensor, "S D"],
+        heard: PhonePosteriors,
         n_frames: int,
         *,
         prompt: AUTrack | None = None,
         emotion: Float[Tensor, "N E"] | None = None,
     ) -> Conditions:
-        """What `n_frames` (even) at 50 fps should follow; nothing is given."""
+        """What `n_frames` (even) at 50 fps should follow, of what is heard from their start on; nothing is given."""
         config = self.model.denoiser.config
         n_tokens = n_frames // 2
         sounds = features[: 2 * n_frames]
@@ -115,7 +120,8 @@ class DiffusionEngine:
         style = torch.zeros(1, N_STYLE) if own is None else own[None]
         styled = torch.full((1, 1), float(own is not None))
         nothing = torch.zeros(1, n_frames, N_CHANNELS)
-        return Conditions(sounds[None], asked[None], meant[None], style, styled, nothing, nothing.clone())
+        talking = _talking(heard, n_tokens)[None]
+        return Conditions(sounds[None], asked[None], meant[None], style, styled, nothing, nothing.clone(), talking)
 
     def finished(
         self, vectors: Float[Tensor, "T M"], speech: PhonePosteriors | Sequence[PhoneSegment], n_frames: int, fps: float
@@ -127,6 +133,13 @@ class DiffusionEngine:
         still[:, _BLINK] = closure
         motion = to_motion(still, fps)
         return replace(motion, rig=closures.hold_in_speech(motion.rig, speech, fps, threshold=self.closure_threshold))
+
+
+def _talking(heard: PhonePosteriors, n_tokens: int) -> Float[Tensor, " N"]:
+    """How far somebody speaks now or within `_PAUSE`."""
+    spoken = 1.0 - smooth(heard.probabilities[:, PHONE_INDEX["pau"], None], heard.fps, 0.05)
+    reach = round(_PAUSE * PROMPT_RATE)
+    return max_pool1d(sample(spoken, heard.fps, frame_times(n_tokens, PROMPT_RATE)).T, 2 * reach + 1, stride=1, padding=reach)[0]
 
 
 def _heard(audio: Waveform, speech: PhonePosteriors | Sequence[PhoneSegment]) -> PhonePosteriors:

@@ -25,6 +25,8 @@ from emohead.types import AUTrack, HeadMotion, PhonePosteriors, PhoneSegment, Wa
 
 MARGIN = 0.2
 """Seconds on both sides of a span in which old and new motion are blended."""
+KEY_SURROUNDINGS = 0.5
+"""Seconds on both sides of keyframes that are drawn anew where no span is given."""
 _KEY_REACH = 0.12
 """Seconds around a keyframe in which what is left of its error is taken out."""
 _LIDS = [RIG_INDEX["eyeBlinkLeft"], RIG_INDEX["eyeBlinkRight"]]
@@ -45,11 +47,18 @@ class Edit:
     """What to keep and what to change; everything together is allowed."""
 
     span: tuple[float, float] | None = None
-    """Seconds that are drawn anew; None draws the whole clip."""
+    """Seconds that are drawn anew; None draws the surroundings of the keyframes, or the whole clip where there are none."""
     keyframes: Sequence[Keyframe] = ()
     """What must be met."""
     locked: Sequence[str] = ()
     """Channels, or groups (mouth, upper, head, gaze), that stay as they are."""
+
+    def drawn(self, duration: float) -> tuple[float, float] | None:
+        """Seconds of a clip of `duration` that are drawn anew, None for all of it."""
+        if self.span is not None or not self.keyframes:
+            return self.span
+        times = [key.time for key in self.keyframes]
+        return max(0.0, min(times) - KEY_SURROUNDINGS), min(duration, max(times) + KEY_SURROUNDINGS)
 
 
 def edited(
@@ -81,6 +90,7 @@ def edited(
     """
     n_frames, fps = original.n_frames, original.fps
     check_edit(edit, n_frames / fps)
+    edit = replace(edit, span=edit.drawn(n_frames / fps))
     locked = _columns(edit.locked)
     vectors = vectors_of(original)
     n_drawn = 2 * ((round(n_frames / fps * FPS) + 1) // 2)

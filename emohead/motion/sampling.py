@@ -12,6 +12,7 @@ from torch import Tensor
 
 from emohead.errors import InputError
 from emohead.motion.asked import Asked
+from emohead.motion.closures import parting_mm
 from emohead.motion.denoiser import FRAMES_PER_TOKEN, Conditions
 from emohead.motion.diffusion_model import DiffusionModel
 from emohead.motion.envelopes import minimum_jerk
@@ -22,6 +23,9 @@ FPS = 50.0
 """Frames per second of what is drawn."""
 _FADE = 0.2
 """Seconds."""
+_IN_SPEECH = 0.25
+"""Share of what is asked of the opening of the lips that is followed while somebody speaks: the words need it."""
+_OPENING = torch.tensor([float(group_of(name) == "mouth" and abs(parting_mm(name)) > 1.0) for name in CHANNELS])
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class SamplingConfig:
     steps: int = 6
     """Denoising steps, 1..1000; 4 to 8 are enough."""
     sound: dict[str, float] = field(default_factory=lambda: dict.fromkeys(GROUPS, 1.0))
-    """Guidance weight of the sound for each group; 1 is none (and twice as fast as any other value)."""
+    """Guidance weight of the sound for each group; 1 is none (and faster than any other value)."""
     prompt: dict[str, float] = field(default_factory=lambda: dict.fromkeys(GROUPS, 1.0))
     """Guidance weight of prompt and emotion for each group."""
     diversity: float = 1.0
@@ -123,6 +127,7 @@ def cut(conditions: Conditions, start: int, stop: int) -> Conditions:
         conditions.styled,
         conditions.given[:, frames],
         conditions.mask[:, frames],
+        None if conditions.talking is None else conditions.talking[:, tokens],
     )
 
 
@@ -156,10 +161,11 @@ def _guided(
     asked = bool((conditions.prompt != 0).any() | (conditions.emotion != 0).any())
     full = model.denoiser(noisy, level, conditions)
     unasked = replace(conditions, prompt=torch.zeros_like(conditions.prompt), emotion=torch.zeros_like(conditions.emotion))
-    heard = full
-    if asked and (wish is not None or bool((prompt != 1).any()) or bool((sound != 1).any())):
-        heard = model.denoiser(noisy, level, unasked)
+    heard = model.denoiser(noisy, level, unasked) if asked else full
     followed = prompt if wish is None else prompt * (1.0 - wish.others)
+    if conditions.talking is not None:
+        talking = conditions.talking.repeat_interleave(FRAMES_PER_TOKEN, 1)[..., None]
+        followed = followed * (1.0 - (1.0 - _IN_SPEECH) * talking * _OPENING)
     guided = heard + followed * (full - heard)
     if bool((sound != 1).any()):
         deaf = model.denoiser(noisy, level, replace(unasked, features=torch.zeros_like(conditions.features)))

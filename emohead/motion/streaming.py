@@ -136,7 +136,7 @@ class MotionStream:
         end = self._drawn + n_chunk + n_ahead
         n_before = self._before.shape[0]
         heard, features = self._hear(end, n_before + n_chunk + n_ahead)
-        conditions = self.engine.conditions(features, n_before + n_chunk + n_ahead)
+        conditions = self.engine.conditions(features, heard, n_before + n_chunk + n_ahead)
         if self._prompt is not None:
             conditions = replace(conditions, prompt=self._prompt.expand(conditions.prompt.shape[1], -1)[None])
         if n_before:

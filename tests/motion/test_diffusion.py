@@ -14,9 +14,10 @@ from emohead.motion.diffusion_model import DiffusionModel, load_diffusion, save_
 from emohead.motion.features.sounds import encoder_to_train_with
 from emohead.motion.motion_training import default_network
 from emohead.motion.noise import noise_of_frames, schedule
-from emohead.motion.sampling import SamplingConfig, draw
-from emohead.motion.vector import GROUPS, N_CHANNELS, MotionScale, columns_of
-from emohead.types import AUTrack, PhoneSegment, Waveform
+from emohead.motion.phones import PHONES
+from emohead.motion.sampling import SamplingConfig, draw, draw_window
+from emohead.motion.vector import GROUPS, INDEX, N_CHANNELS, MotionScale, columns_of
+from emohead.types import AUTrack, PhonePosteriors, PhoneSegment, Waveform
 
 pytest.importorskip("diffusers")
 
@@ -77,6 +78,34 @@ def test_noise_belongs_to_the_frame():
     assert torch.equal(noise_of_frames(130, 210, seed=3), whole[130:210])
     assert abs(float(whole.mean())) < 0.02 and abs(float(whole.std()) - 1.0) < 0.02
     assert not torch.equal(noise_of_frames(0, 300, seed=4), whole)
+
+
+@torch.no_grad()
+def test_while_somebody_speaks_little_is_asked_of_the_opening_of_the_lips(model: DiffusionModel):
+    nobody = some_conditions(model, 40)
+    nobody = replace(nobody, prompt=torch.zeros_like(nobody.prompt), emotion=torch.rand_like(nobody.emotion))
+    noise, once = torch.zeros(1, 40, N_CHANNELS), SamplingConfig(steps=1)
+    unasked = draw_window(model, replace(nobody, emotion=torch.zeros_like(nobody.emotion)), noise, once)
+    halves = replace(nobody, talking=(torch.arange(20) < 10).float()[None])
+    wish = draw_window(model, nobody, noise, once) - unasked
+    followed = draw_window(model, halves, noise, once) - unasked
+    jaw, corner = INDEX["jawOpen"], INDEX["mouthSmileLeft"]
+    assert float(wish[..., jaw].abs().max()) > 0.1
+    assert torch.allclose(followed[0, :20, jaw], 0.25 * wish[0, :20, jaw], atol=1e-4)
+    assert torch.allclose(followed[0, 20:, jaw], wish[0, 20:, jaw], atol=1e-4)
+    assert torch.allclose(followed[..., corner], wish[..., corner], atol=1e-4)
+
+
+def test_a_pause_between_words_still_belongs_to_the_voice(model: DiffusionModel):
+    engine = DiffusionEngine(model, QUICK)
+    probabilities = torch.zeros(400, len(PHONES))
+    probabilities[:, PHONES.index("aa")] = 1.0
+    for first, last in ((100, 160), (260, 400)):  # 0.6 s, and the rest from 2.6 s on
+        probabilities[first:last] = torch.nn.functional.one_hot(torch.tensor(PHONES.index("pau")), len(PHONES)).float()
+    heard = PhonePosteriors(100.0, probabilities, torch.zeros(400))
+    talking = engine.conditions(torch.zeros(400, model.denoiser.config.n_features), heard, 200).talking
+    assert talking is not None and talking.shape == (1, 100)
+    assert float(talking[0, :70].min()) > 0.95 and float(talking[0, 85:].max()) < 0.05
 
 
 def test_the_last_level_is_pure_noise():

@@ -7,9 +7,10 @@ import torch
 
 from emohead.channels import RIG_INDEX
 from emohead.errors import InputError
+from emohead.motion.articulation import frame_times
 from emohead.motion.diffusion_engine import DiffusionEngine
 from emohead.motion.diffusion_model import DiffusionModel
-from emohead.motion.editing import MARGIN, Edit, Keyframe, edited, vectors_of
+from emohead.motion.editing import KEY_SURROUNDINGS, MARGIN, Edit, Keyframe, edited, vectors_of
 from emohead.motion.motion_training import default_network
 from emohead.motion.rules import RuleConfig
 from emohead.motion.sampling import SamplingConfig
@@ -70,6 +71,15 @@ def test_keyframes_are_met(engine: DiffusionEngine, original: HeadMotion):
     assert float(result.head_rotation[at, 1]) == pytest.approx(0.3, abs=0.02)
     assert float(result.rig[then, RIG_INDEX["browInnerUp"]]) == pytest.approx(0.9, abs=0.02)
     assert float(result.gaze[then, :, 0].mean()) == pytest.approx(-0.2, abs=0.02)
+
+
+def test_keyframes_leave_the_rest_alone(engine: DiffusionEngine, original: HeadMotion):
+    edit = Edit(keyframes=[Keyframe(1.0, {"browInnerUp": 0.9})])
+    result = edited(engine, original, edit, AUDIO, SPEECH, seed=5)
+    far = (frame_times(original.n_frames, FPS) - 1.0).abs() > KEY_SURROUNDINGS + MARGIN
+    assert torch.equal(result.rig[far], original.rig[far]) and not torch.equal(result.rig, original.rig)
+    whole = edited(engine, original, replace(edit, span=(0.0, original.n_frames / FPS)), AUDIO, SPEECH, seed=5)
+    assert not torch.equal(whole.rig[far], original.rig[far])
 
 
 def test_vectors_of_a_motion_show_it_again(original: HeadMotion):
