@@ -161,7 +161,8 @@ def _read_curves(keys: _Keys, text: str, start: int) -> None:
     members = list(_members(text, start))
     clocks = [(name, where) for name, where in members if name in ("fps", "times")]
     if len(clocks) != 1:
-        raise keys.fail(start, f"curves need either fps or times, once; this has {len(clocks)} of them")
+        hint = "; did you mean times by time?" if not clocks and any(name == "time" for name, _ in members) else ""
+        raise keys.fail(start, f"curves need either fps or times, once; this has {len(clocks)} of them{hint}")
     clock, where = clocks[0]
     times: list[float] = []
     if clock == "times":

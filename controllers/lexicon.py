@@ -11,14 +11,16 @@ from controllers.handedness import other_side
 from controllers.states import Concept, actions, shaded, states
 from controllers.tables import read_table
 
+_SWAPPED = 0.9
+"""How alike two spellings are that differ in the order of their letters: `smrik`."""
 NEAR = 0.75
 """Spelling similarity 0..1 from which a word is taken for a known one."""
 _KINDS = (
-    "not negator", "time", "negator", "intensity", "comparative", "mixture", "side", "with", "action", "state", "ignore", "people",
-    "scenery",
+    "not negator", "time", "negator", "held back", "intensity", "comparative", "mixture", "side", "with", "action", "state", "ignore",
+    "people", "scenery",
 )  # fmt: skip
 """Kinds of meaning; where two phrases fit equally the earlier kind wins."""
-_AS_SPELT = frozenset({"not negator", "negator", "intensity", "comparative", "mixture", "side", "with"})
+_AS_SPELT = frozenset({"not negator", "negator", "held back", "intensity", "comparative", "mixture", "side", "with"})
 """Kinds whose words are not inflected: `touched` is not `a touch`."""
 _IRREGULAR = {
     "eyes": "eye", "eyed": "eye", "wept": "weep", "shook": "shake", "shaken": "shake", "bit": "bit", "bitten": "bite", "biting": "bite",
@@ -186,6 +188,7 @@ def table_meanings() -> Iterator[Meaning]:
     for kind, key in (
         ("negator", "negators"),
         ("not negator", "not_negators"),
+        ("held back", "held_back"),
         ("ignore", "ignore"),
         ("people", "people"),
         ("scenery", "scenery"),
@@ -229,6 +232,8 @@ def _fragments(word: str) -> set[str]:
 def _similarity(word: str, known: str) -> float:
     """How alike two spellings are, 0..1: their common letters in order, or one word within the other's derivation."""
     ratio = SequenceMatcher(None, word, known, autojunk=False).ratio()
+    if sorted(word) == sorted(known) and word[0] == known[0] and len(word) >= 5:
+        ratio = max(ratio, _SWAPPED)
     base = stem(known)
     derived = len(base) / len(word) if len(base) >= 5 and word.startswith(base) else 0.0
     if word[0] != known[0]:

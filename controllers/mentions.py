@@ -41,6 +41,8 @@ class Mention:
     stop: int
     weak: bool = False
     """The word may as well tell what was done (`lost`): what is guessed of the whole stretch outweighs it."""
+    held_back: bool = False
+    """It is kept from showing (`stifles a yawn`, `wants to scream`): less of it, behind closed lips."""
     known: Expression | None = None
     """Where a guess had a part in it: what is known of it, at its strength, which may be nothing."""
 

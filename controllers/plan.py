@@ -174,6 +174,8 @@ def _event_json(event: Event) -> dict[str, object]:
     written["text"] = event.text
     if event.gesture is not None:
         written["gesture"] = event.gesture.name
+        written |= {"side": event.gesture.side} if event.gesture.side else {}
+        written |= {"times": event.gesture.count} if event.gesture.count else {}
     relaxed = [name for name, value in event.au.items() if value == 0.0]
     if relaxed:
         written["relaxed"] = relaxed

@@ -40,7 +40,9 @@ class GuessingReader(Reader):
     def _colour(self, mention: Mention) -> bool:
         """Whether other words change what a known wish looks like: jealous `of his brother's new car`."""
         kinds = {loose.kind for loose in self.loose}
-        if kinds == {"thing"} or kinds == {"thing", "plain"} or mention.negated or mention.side or mention.concept.gesture:
+        if kinds in ({"thing"}, {"thing", "plain"}):
+            return False
+        if mention.negated or mention.held_back or mention.side or mention.concept.gesture:
             return False
         text = self._stretch()
         meant = None if self.understanding.is_scenery(self._rest(), plain=kinds == {"plain"}) else self.understanding.guess(text)
@@ -89,7 +91,7 @@ class GuessingReader(Reader):
         wishes = [mention for mention in clause.mentions if mention.known is not None or not mention.concept.gesture]
         if not wishes or not (clause.unclear or any(mention.known is not None for mention in wishes)):
             return False
-        if clause.windows or clause.lengths or clause.repeated or any(mention.negated for mention in clause.mentions):
+        if clause.windows or clause.lengths or clause.repeated or any(mention.negated or mention.held_back for mention in clause.mentions):
             return False
         text = self._between(clause.first, clause.stop)
         if any(mention.region or (mention.side and mention.known is None) for mention in wishes) or text in dict(self.guessed):

@@ -25,13 +25,23 @@ _SIDES_COMPARED = re.compile(
     re.IGNORECASE,
 )
 """`The left brow higher than the right`: it is done on the first side (`less .. than`: on the other)."""
+_VIEWERS_SIDE = re.compile(
+    r"\b(?:the )?(?:(?:viewer|camera|audience)'s|our|screen|camera(?= (?:left|right)\s*(?:$|[,.;]|then\b|and\b))) (left|right)\b"
+    r"|\b(left|right) (?:as seen )?(?:from|in) the (?:viewer|camera|audience)'s (?:point of view|perspective|view|side)",
+    re.IGNORECASE,
+)
+"""Sides are the face's own: `the viewer's left` is its right."""
+_LOOK = re.compile(r"(?:.*\s)?(?:look|glance|gaze)(?:s|ing)?\b", re.IGNORECASE)
+_DIRECTION = re.compile(r"(?:to the )?(?:left|right)|up|down|away|(?:back )?at (?:us|me|you|the camera|the viewer)", re.IGNORECASE)
 _COMPARED = re.compile(r"\b(even |still |much |far )?(\w{2,}er)\b", re.IGNORECASE)
 
 
 def parse(sentence: str, understanding: Understanding | None = None) -> Parsed:
     """Reads a sentence. Every string can be read; what means nothing to it is listed."""
     understanding = understanding or load_understanding()
-    text = _more(_SIDES_COMPARED.sub(_on_the_greater_side, _plain(sentence)), understanding.lexicon)
+    text = _plain(sentence)
+    text = _VIEWERS_SIDE.sub(lambda found: other_side((found[1] or found[2]).lower()), text)
+    text = _more(_looking_on(_SIDES_COMPARED.sub(_on_the_greater_side, text)), understanding.lexicon)
     found = list(_TOKEN.finditer(text))
     reader = GuessingReader(understanding, [token[0] for token in found])
     clauses = reader.read(loud="!!" in text)
@@ -47,6 +57,16 @@ def _plain(sentence: str) -> str:
     sentence = _PERCENT.sub(r"\1 percent ", sentence)
     text = unicodedata.normalize("NFKC", sentence).replace("\u2019", "'").replace("\u2018", "'")
     return "".join(" " if unicodedata.category(char) in ("Cc", "Cf", "So", "Sk") else char for char in text)
+
+
+def _looking_on(text: str) -> str:
+    """`Looks up, then left, then at us`: every direction by itself is another look."""
+    pieces, looks = re.split(r"(\s*,\s*(?:then\s+)?|\s+then\s+)", text), False
+    for index in range(0, len(pieces), 2):
+        if looks and _DIRECTION.fullmatch(pieces[index]):
+            pieces[index] = f"looks {pieces[index]}"
+        looks = _LOOK.match(pieces[index]) is not None
+    return "".join(pieces)
 
 
 def _on_the_greater_side(found: re.Match[str]) -> str:

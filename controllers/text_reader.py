@@ -50,6 +50,7 @@ class Reader:
         """Segments that a comma begins."""
         self.first_side = ""
         self.negated = self.denies = self.describes_thing = self.from_pending = self.swap_pending = self.subordinate = False
+        self.held_back = False
         self.mixture = 1.0
         self.shouting = any(word.islower() for word in spelt)
         self._forget_modifiers()
@@ -119,6 +120,8 @@ class Reader:
             self._time(str(value))
         elif kind == "negator":
             self.negated, self.denied, self.denies = True, index, True
+        elif kind == "held back":
+            self.held_back = True
         elif kind == "intensity":
             self.intensities.append(float(value))
         elif kind == "comparative":
@@ -194,8 +197,11 @@ class Reader:
         side = concept.side or self.side or self._one_of_two(index, found)
         gain = float(meaning.value) * (EMPHASIS if shouted else 1.0)
         first = index if self.since is None else min(index, self.since)
+        if self.negated and self.held_back:
+            self.negated = self.held_back = False  # Not holding back her laughter.
         self._add(concept, gain, side, region, (first, found.stop))
-        self.clause.mentions[-1].weak = meaning.phrase in self.lexicon.doings
+        mention = self.clause.mentions[-1]
+        mention.weak, mention.held_back, self.held_back = meaning.phrase in self.lexicon.doings, self.held_back, False
 
     def _add(self, concept: Concept, gain: float, side: str, region: str, place: tuple[int, int]) -> None:
         """A mention, with what was said before it."""
@@ -335,7 +341,7 @@ class Reader:
 
     def _punctuation(self, index: int) -> None:
         self._end_segment()
-        self.negated = False
+        self.negated = self.held_back = False
         if self.tokens[index] == ",":
             self.listed.add(self.segment)
         if self.subordinate and self.clause.mentions:
@@ -351,7 +357,7 @@ class Reader:
 
     def _next_clause(self, speed: str) -> None:
         self._end_segment()
-        self.negated = self.subordinate = False
+        self.negated = self.subordinate = self.held_back = False
         self.mixture = 1.0
         if self.clause.mentions:
             self.clause.stop = self.cursor

@@ -25,6 +25,10 @@ REPEAT_PERIOD, REPEAT_LENGTH = 2.5, 0.8
 """Seconds between and for each of the things done now and then."""
 MAX_GAIN = 1.3
 """Strongest gain of an expression."""
+HELD_BACK = 0.6
+"""How much is seen of what somebody keeps from showing,"""
+_CLOSED_LIPS = {"AU25": 0.0, "AU26": 0.0, "AU27": 0.0, "AU24": 0.5, "AU17": 0.2}
+"""behind lips like these."""
 _SHORTEST = 0.1
 """Seconds below which nothing is left of a step that makes way for a mood."""
 _LONGEST_SHOWN = 40
@@ -72,7 +76,7 @@ def text_to_plan(
     events = _events(parsed, length, intensity)
     scale = 1.0 / length if duration is None and length > 0 else 1.0
     timed = sorted((replace(e, start=e.start * scale, end=e.end * scale) for e in events), key=lambda event: (event.start, event.overlay))
-    not_understood = tuple(dict.fromkeys(word for word, _, _ in parsed.unknown))
+    not_understood = tuple(dict.fromkeys(word for word, known, _ in parsed.unknown if not known))
     guessed = tuple(f"{text}: {known}" for text, known in parsed.guessed)
     if not timed and not warnings and any(letter.isalpha() for letter in sentence):
         warnings = ("nothing in these words says how a face should look; it stays as it is",)
@@ -233,7 +237,7 @@ def _event(mentions: list[Mention], parsed: Parsed, intensity: float, start: flo
     onset = _ONSETS.get(speed, min((mention.concept.onset for mention in mentions), default=ONSET))
     if speed in ("slow", "turn"):
         onset = max(onset, (0.6 if speed == "slow" else 0.3) * (end - start))
-    gesture = next((_gesture(mention, parsed) for mention in moods if mention.concept.gesture), None)
+    gesture = next((_gesture(mention, parsed) for mention in moods if mention.concept.gesture and not mention.held_back), None)
     text = parsed.words(mentions)
     return Event(start, end, expression.au, expression.gaze, expression.head, gesture, text, onset, sustained=bool(moods))
 
@@ -256,7 +260,9 @@ def _looking_ahead(expression: Expression, mentions: list[Mention]) -> Expressio
 def _performed(mention: Mention, parsed: Parsed, intensity: float, *, halves: bool = False) -> Expression:
     """The mention's expression at its strength and on its side; a mood has the whole face unless its `halves` are in two moods."""
     gain = 1.0 if mention.negated else min(mention.gain * intensity, MAX_GAIN)
-    expression = scaled(mention.concept.expression, gain)
+    expression = scaled(mention.concept.expression, gain * (HELD_BACK if mention.held_back else 1.0))
+    if mention.held_back:
+        expression = replace(expression, au={**expression.au, **_CLOSED_LIPS})
     if mention.region:
         expression = in_region(expression, upper=mention.region == "upper")
     if mention.concept.side:

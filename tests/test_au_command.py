@@ -36,8 +36,9 @@ def test_a_label_and_keyframes_are_described(desk: Path, capsys: pytest.CaptureF
     assert 0.3 < described["peak"]["AU12L"] < 0.5 and described["unit"] == "fraction"
     assert main(["au", "--keyframes", "keys.json", "--json"]) == 0
     described = json.loads(capsys.readouterr().out)
-    assert described["duration"] == 2.0 and [event["start"] for event in described["events"]] == [0.0, 1.0, 2.0]
+    assert described["duration"] == pytest.approx(2.04) and [event["start"] for event in described["events"]] == [0.0, 1.0, 2.0]
     assert described["peak"]["AU12L"] == pytest.approx(0.6) and described["events"][1]["head"]["yaw"] == pytest.approx(0.2)
+    assert described["events"][2]["end"] > described["events"][2]["start"], "the last key is seen"
 
 
 def test_plot_and_picture(desk: Path, capsys: pytest.CaptureFixture):

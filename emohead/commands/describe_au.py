@@ -109,7 +109,8 @@ class Au(Command):
 
         assert self.keyframes is not None
         keys = read_keyframes(self.keyframes)
-        length = min(keys.source.end or 1.0, MAX_DURATION) if self.duration is None else _checked(self.duration)
+        # One frame more: the last key is seen too.
+        length = min((keys.source.end or 1.0) + 1.0 / DRAWING_FPS, MAX_DURATION) if self.duration is None else _checked(self.duration)
         return keys, keys(max(1, round(length * DRAWING_FPS)), DRAWING_FPS)
 
     def _draw(self, meaning: "TextPlan") -> list[str]:
@@ -161,7 +162,10 @@ def _table(described: dict[str, Any]) -> str:
             if event[part]:
                 lines.append(f"  {part:<6} {', '.join(f'{angle} {value:+.2f} rad' for angle, value in event[part].items())}")
         if "gesture" in event:
-            lines.append(f"  gesture {event['gesture']}")
+            side, times = sides[event.get("side", "")], event.get("times", 0)
+            lines.append(f"  gesture {event['gesture']}{side}{f', {times} times' if times else ''}")
+        if event.get("relaxed"):
+            lines.append(f"  at rest {', '.join(event['relaxed'])}")
     if not described["events"]:
         lines.append("a neutral face")
     if described["not_understood"]:

@@ -54,4 +54,4 @@ def motion_format(path: str | Path) -> MotionFormat:
     for suffix, chosen in MOTION_FORMATS.items():
         if name.endswith(suffix):
             return chosen
-    raise InputError(f"{path}: motion is written as {', '.join(MOTION_FORMATS)}; give a name that ends in one of these")
+    raise InputError(f"{path}: motion files end in {', '.join(MOTION_FORMATS)}; give one of these")

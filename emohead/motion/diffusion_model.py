@@ -58,8 +58,9 @@ def load_diffusion(path: Path | None = None) -> DiffusionModel:
         with safe_open(source, "pt") as file:
             about = file.metadata() or {}
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-        if about.get("kind") != _KIND:
-            raise KeyError("kind")
+        kind = about.get("kind", _KIND)
+        if kind != _KIND:
+            raise InputError(f"{source}: a file of another network ({kind}), not a motion diffusion; give one of emohead train motion")
         network, encoder = json.loads(about["network"]), json.loads(about["encoder"])
         network["dilations"] = tuple(network["dilations"])
         denoiser = DenoiserConfig(**network).build()

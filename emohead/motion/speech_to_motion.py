@@ -84,7 +84,10 @@ def check_engine(engine: str) -> None:
     Raises:
         InputError: neither a name of `ENGINES` nor a file.
     """
-    if engine not in ENGINES and not Path(engine).is_file():
+    if engine not in ENGINES and Path(engine).suffix:
+        if not Path(engine).is_file():
+            raise InputError(f"engine {engine}: no such file; give the weights of a diffusion, or {', '.join(ENGINES)}")
+    elif engine not in ENGINES and not Path(engine).is_file():
         raise InputError(f"unknown engine {engine!r}; use {', '.join(ENGINES)}, or the file of a diffusion of your own")
 
 

@@ -143,3 +143,44 @@ def test_sides_that_are_compared(sentence: str, more: str, less: str):
 def test_eyes_that_open_again():
     shut, opened = text_to_plan("closes her eyes, then opens them again").events
     assert shut.au["AU43L"] == 1.0 and opened.au["AU43L"] == 0.0
+
+
+@pytest.mark.parametrize(
+    "sentence", ["stifles a yawn", "trying hard to suppress a laugh", "holds in a scream", "wants to cry", "restrains her anger"]
+)
+def test_what_is_held_back_hardly_shows_behind_closed_lips(sentence: str):
+    (event,) = events(sentence)
+    assert event.au["AU24"] >= 0.5 and all(event.au[name] == 0.0 for name in ("AU25", "AU26", "AU27"))
+    shown, free = event.au, text_to_plan(sentence.split()[-1]).peak()
+    upper = [name for name, value in free.items() if name[2:4] in ("12", "43", "4L", "1L", "6L") and value > 0.1]
+    assert all(0.0 < shown.get(name, 0.0) < free[name] for name in upper)
+
+
+def test_what_is_not_held_back_shows():
+    assert "AU24" not in text_to_plan("not suppressing her anger").peak() or text_to_plan("not suppressing her anger").peak()["AU24"] < 0.5
+    assert text_to_plan("stifles a yawn, then smiles").events[1].au["AU12L"] > 0.5
+
+
+def test_directions_go_on_from_a_look():
+    up, left, back = (event.gaze for event in events("looks up, then left, then at us"))
+    assert up and up[1] < -0.2 and left and left[0] > 0.3 and back == (0.0, 0.0)
+    assert [event.gaze is not None for event in events("smiles, then left eyebrow up")] == [False, False]
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    ["looks at the viewer's left", "glances left from the viewer's point of view", "looks camera left", "looks screen left, then smiles"],
+)
+def test_sides_of_who_watches(sentence: str):
+    gaze = events(sentence)[0].gaze
+    assert gaze is not None and gaze[0] < -0.3
+    assert events("looks at the camera right now")[0].gaze == (0.0, 0.0)
+
+
+def test_a_head_that_turns_away_turns():
+    head = events("turns her head away in disgust")[0].head
+    assert head is not None and abs(head[1]) > 0.2 and text_to_plan("turns her head away in disgust").peak()["AU9L"] > 0.3
+
+
+def test_half_a_smile():
+    assert text_to_plan("a half-hearted smile").peak()["AU12L"] < text_to_plan("a smile").peak()["AU12L"] - 0.1
