@@ -47,7 +47,8 @@ def understood(
     said += [f"{sign!r} is not known and changes nothing" for sign in signs]
     if strict and said:
         raise InputError(f"{said[0]}; rephrase it or leave --strict out")
-    plan = text_to_plan(sentence, duration=duration, intensity=intensity, strict=strict, reading=reading)
+    # What learned English would see a face in any other language.
+    plan = text_to_plan(sentence, duration=duration, intensity=intensity, strict=strict, reading="lexicon" if language else reading)
     opposed = [text for event in plan.events if (text := opposed_wishes(event))]
     return replace(plan, not_understood=(*plan.not_understood, *signs), warnings=(*said, *plan.warnings, *dict.fromkeys(opposed)))
 

@@ -110,6 +110,9 @@ class GuessingReader(Reader):
         whole = Mention(concept, 1.0, False, "", "", wishes[0].segment, *span, known=known)
         clause.mentions = [whole, *(mention for mention in clause.mentions if mention not in wishes)]
         self.guessed.append((text, concept.name))
+        # What the network has read is not left out.
+        read = {word for word in self.tokens[clause.first : clause.stop] if word in self.understanding.english}
+        self.unknown = [entry for entry in self.unknown if entry[1] or entry[0].lower() not in read]
         return True
 
     def _trim(self, clause: Clause) -> None:
@@ -153,9 +156,12 @@ class GuessingReader(Reader):
         return " ".join(word for word in words if word not in BREAKS | PAUSES)
 
     def _list_unknown(self) -> None:
-        unknown = [loose for loose in self.loose if loose.kind == "unknown"]
-        for loose in unknown:
-            self.unknown.append((self.spelt[loose.index], "", self.understanding.nearest(self.tokens[loose.index])))
-        if unknown and not self.understanding.is_scenery(self._rest(), plain=True):
+        unknown = [loose.index for loose in self.loose if loose.kind == "unknown"]
+        # Of what is no English word the network knows nothing.
+        readable = [index for index in unknown if self.tokens[index] in self.understanding.english]
+        for index in unknown:
+            near = self.understanding.nearest(self.tokens[index]) if index in readable else ""
+            self.unknown.append((self.spelt[index], "", near))
+        if readable and not self.understanding.is_scenery(self._rest(), plain=True):
             self.clause.unclear = True
         self.loose = []

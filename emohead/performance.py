@@ -49,6 +49,10 @@ class Performance:
     progress: Progress | None = None
     """Told about the drawing."""
 
+    def __repr__(self) -> str:
+        """Its length, for a terminal."""
+        return f"Performance({self.audio.duration:.2f} s, {self.n_frames} frames at {self.fps:g} per second)"
+
     @property
     def fps(self) -> float:
         """Frames per second."""

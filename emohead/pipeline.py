@@ -282,7 +282,8 @@ def plan(audio: str | Path | Waveform, request: Request | None = None, *, progre
         keyframes=keyframes,
         tags=tagged.plan,
     )
-    notices = [reference.notice] if reference else []
+    notices = [VOICE_NOTICE] if request.from_voice else []
+    notices += [reference.notice] if reference else []
     silent = ["the recording is silent: the mouth stays closed"] if float(voice.samples.abs().max()) < SILENCE_PEAK else []
     sound = audio if isinstance(audio, Waveform) else Path(audio)
     return Plan(voice, sound, tagged.transcript, controlled.track, request, (*notices, *tagged.warnings, *controlled.warnings, *silent))
@@ -329,6 +330,9 @@ def read_transcript(transcript: str | Path | Sequence[PhoneSegment] | None) -> s
         return read_textgrid(path)
     remedy = "give a .txt file with the spoken words or a .TextGrid file with timed phones"
     return read_text_file(path, what="transcript", limit=MAX_TRANSCRIPT_BYTES, remedy=remedy, contents="the words of this recording")
+
+
+VOICE_NOTICE = "the expression is guessed from the voice, as asked for; it says nothing about what that person feels"
 
 
 def _heard(request: Request, voice: Waveform) -> "list[VoiceController]":

@@ -15,8 +15,18 @@ from emohead.channels import N_AU, N_RIG
 from emohead.errors import InputError
 
 
-@dataclass(frozen=True)
-class Waveform:
+class Brief:
+    """A dataclass that prints the shapes of its tensors instead of their numbers: `AUTrack(fps=25.0, intensity=[152, 46], ..)`."""
+
+    def __repr__(self) -> str:
+        """What it holds, on one line."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))  # type: ignore[arg-type]
+        told = (f"{name}={list(value.shape) if isinstance(value, Tensor) else repr(value)}" for name, value in values)
+        return f"{type(self).__name__}({', '.join(told)})"
+
+
+@dataclass(frozen=True, repr=False)
+class Waveform(Brief):
     """Mono audio."""
 
     samples: Float[Tensor, " S"]
@@ -30,8 +40,8 @@ class Waveform:
         return self.samples.shape[0] / self.sample_rate
 
 
-@dataclass(frozen=True)
-class AUTrack:
+@dataclass(frozen=True, repr=False)
+class AUTrack(Brief):
     """A course of action units over time, with how much each value was asked for."""
 
     fps: float
@@ -63,8 +73,8 @@ class AUTrack:
         return self.intensity.shape[0]
 
 
-@dataclass(frozen=True)
-class HeadMotion:
+@dataclass(frozen=True, repr=False)
+class HeadMotion(Brief):
     """What a head does over time: 52 rig coefficients, rigid motion and gaze."""
 
     fps: float
@@ -104,8 +114,8 @@ class HeadMotion:
         return replace(self, **{name: getattr(self, name).to(device) for name in _tensor_fields(self)})
 
 
-@dataclass(frozen=True)
-class HeadIdentity:
+@dataclass(frozen=True, repr=False)
+class HeadIdentity(Brief):
     """Who a head is: coefficients of the model's identity modes and what they cannot express."""
 
     shape: Float[Tensor, " I"]
@@ -114,8 +124,8 @@ class HeadIdentity:
     """Per-vertex offsets of the neutral head in metres, added after the identity modes."""
 
 
-@dataclass(frozen=True)
-class HeadMesh:
+@dataclass(frozen=True, repr=False)
+class HeadMesh(Brief):
     """Vertices of a head over time, in world space."""
 
     vertices: Float[Tensor, "T V 3"]
@@ -124,8 +134,8 @@ class HeadMesh:
     """Vertex indices, counter-clockwise seen from outside."""
 
 
-@dataclass(frozen=True)
-class Splats:
+@dataclass(frozen=True, repr=False)
+class Splats(Brief):
     """Posed 3D Gaussians, activated (no logits, no log scales), in world space. `...` is frames or nothing."""
 
     means: Float[Tensor, "*T N 3"]
@@ -144,8 +154,8 @@ class Splats:
         return Splats(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
-@dataclass(frozen=True)
-class Camera:
+@dataclass(frozen=True, repr=False)
+class Camera(Brief):
     """Pinhole cameras with OpenCV axes (x right, y down, z forward)."""
 
     world_to_camera: Float[Tensor, "C 4 4"]
@@ -163,8 +173,8 @@ class Camera:
         return replace(self, intrinsics=self.intrinsics * scale[:, None], width=width, height=height)
 
 
-@dataclass(frozen=True)
-class RenderOutput:
+@dataclass(frozen=True, repr=False)
+class RenderOutput(Brief):
     """What a rasterizer returns for a batch of cameras."""
 
     rgb: Float[Tensor, "C H W 3"]
@@ -175,8 +185,8 @@ class RenderOutput:
     """Accumulated depth, sum of weight * z, metres (divide by alpha for the expected depth)."""
 
 
-@dataclass(frozen=True)
-class PhoneSegment:
+@dataclass(frozen=True, repr=False)
+class PhoneSegment(Brief):
     """One spoken phone."""
 
     phone: str
@@ -187,8 +197,8 @@ class PhoneSegment:
     """Seconds."""
 
 
-@dataclass(frozen=True)
-class PhonePosteriors:
+@dataclass(frozen=True, repr=False)
+class PhonePosteriors(Brief):
     """How likely each phone is at each time."""
 
     fps: float

@@ -138,6 +138,17 @@ def test_a_folder_does_not_hide_a_shipped_avatar_of_its_name(tmp_path: Path, mon
     assert resolve_avatar("somebody") == tmp_path / "assets" / "somebody.emo"
 
 
+def test_what_prints_is_one_line(pipeline: Pipeline):
+    made = perform(pipeline)
+    assert repr(made) == f"Performance({made.audio.duration:.2f} s, {made.n_frames} frames at 25 per second)"
+    assert repr(made.motion).startswith(f"HeadMotion(fps=25.0, rig=[{made.n_frames}, 52], head_rotation=[{made.n_frames}, 3], ")
+
+
+def test_reading_a_voice_is_said(pipeline: Pipeline):
+    assert any("guessed from the voice, as asked for" in warning for warning in perform(pipeline, from_voice=0.5).warnings)
+    assert not any("guessed from the voice" in warning for warning in perform(pipeline).warnings)
+
+
 def test_silence_is_said(pipeline: Pipeline):
     silent = voice()
     silent.samples.zero_()

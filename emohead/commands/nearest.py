@@ -66,11 +66,11 @@ class Nearest(Command):
                 vectors.append(_place(space, name))
             among = torch.stack(vectors) if self.among else space.label(list(names)).vectors
             found = [{"name": names[row], "cosine": round(cosine, 4)} for row, cosine in nearest(query, among, count=self.count)]
+        told = f"\n{len(found)} of {len(names)}; more with --count" if self.among and len(found) < len(names) else ""
         read = [name for name in (self.like, *self.among) if name]
         warnings = (f"emotion was guessed from {len(read)} files, as asked for; it says nothing about what anybody feels",) if read else ()
-        return Outcome(
-            to_json({"nearest": found}) if self.json else "\n".join(f"{row['cosine']:5.2f}  {row['name']}" for row in found), warnings
-        )
+        lines = "\n".join(f"{row['cosine']:5.2f}  {row['name']}" for row in found)
+        return Outcome(to_json({"nearest": found}) if self.json else lines + told, warnings)
 
     def _query(self, space: "EmotionSpace") -> "Float[Tensor, ' D']":
         if self.like is not None:

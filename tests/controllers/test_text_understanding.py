@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from controllers.doubts import understood
 from controllers.meaning import ASSETS, load_meaning
 from controllers.minilm import is_installed
 from controllers.plan import plan_to_track
@@ -143,3 +144,14 @@ def test_a_sentence_without_a_known_word_is_asked_about_as_a_whole():
     assert event.au and text_to_plan("a boy in a cold room").events == ()
     (told,) = text_to_plan("a blue coat by the door").warnings
     assert "nothing in these words" in told
+
+
+def test_of_what_is_no_english_nothing_is_guessed():
+    happy, beside = text_to_plan("happy"), text_to_plan("xqzzt and happy")
+    assert beside.peak() == happy.peak() and beside.not_understood == ("xqzzt",) and "nearest" not in beside.warnings[0]
+    german = understood("er ist traurig und lacht dann")
+    assert german.peak() == {} and "German" in german.warnings[0]
+
+
+def test_words_that_were_read_with_their_clause_are_understood():
+    assert text_to_plan("clenches his jaw in silent rage").not_understood == ()
