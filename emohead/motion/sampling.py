@@ -4,7 +4,7 @@ Guidance: x = x(nothing) + a (x(sound) - x(nothing)) + p (x(sound, prompt) - x(s
 (incremental classifier-free guidance, Brooks et al. 2023, eq. 3, here on the clean motion).
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 from jaxtyping import Float
@@ -154,14 +154,22 @@ def _continued(conditions: Conditions, before: Float[Tensor, "t M"]) -> Conditio
     return replace(conditions, given=given, mask=mask)
 
 
+def _stacked(one: Conditions, other: Conditions) -> Conditions:
+    """Both as one batch."""
+    names = (field.name for field in fields(Conditions) if field.name != "talking")
+    return Conditions(**{name: torch.cat([getattr(one, name), getattr(other, name)]) for name in names})
+
+
 def _guided(
     model: DiffusionModel, noisy: Tensor, level: Tensor, conditions: Conditions, config: SamplingConfig, wish: Asked | None
 ) -> Tensor:
     sound, prompt = (noisy.new_tensor([weights[group_of(name)] for name in CHANNELS]) for weights in (config.sound, config.prompt))
     asked = bool((conditions.prompt != 0).any() | (conditions.emotion != 0).any())
-    full = model.denoiser(noisy, level, conditions)
     unasked = replace(conditions, prompt=torch.zeros_like(conditions.prompt), emotion=torch.zeros_like(conditions.emotion))
-    heard = model.denoiser(noisy, level, unasked) if asked else full
+    if asked:  # Side by side: in the short windows of a stream that takes little longer than one of them.
+        full, heard = model.denoiser(noisy.repeat(2, 1, 1), level.repeat(2), _stacked(conditions, unasked)).chunk(2)
+    else:
+        full = heard = model.denoiser(noisy, level, conditions)
     followed = prompt if wish is None else prompt * (1.0 - wish.others)
     if conditions.talking is not None:
         talking = conditions.talking.repeat_interleave(FRAMES_PER_TOKEN, 1)[..., None]
