@@ -171,8 +171,8 @@ def _tag(text: str, opened: int, closed: int, place: int) -> Tag:
         raise _fault(text, opened, f"tag {written} has {len(numbers)} intensities; give one number from 0 to {MAX_GAIN}")
     intensity = 1.0
     if numbers:
-        intensity = float(numbers[0][0].rstrip("%"))
-        if "%" in numbers[0][0] or not 0.0 <= intensity <= MAX_GAIN:
+        intensity = float(numbers[0][0].rstrip("%")) / (100.0 if numbers[0][0].endswith("%") else 1.0)
+        if not 0.0 <= intensity <= MAX_GAIN:
             raise _fault(text, opened, f"the intensity of tag {written} must be 0 to {MAX_GAIN}; write for example [happy 0.8]")
         inside = " ".join(f"{inside[: numbers[0].start()]} {inside[numbers[0].end() :]}".split())
     if not re.search(r"\w", inside) and not any(ord(letter) > 0x2000 for letter in inside):

@@ -25,10 +25,13 @@ REPEAT_PERIOD, REPEAT_LENGTH = 2.5, 0.8
 """Seconds between and for each of the things done now and then."""
 MAX_GAIN = 1.3
 """Strongest gain of an expression."""
+_OPENS = ("AU25", "AU26", "AU27")
 HELD_BACK = 0.6
 """How much is seen of what somebody keeps from showing,"""
-_CLOSED_LIPS = {"AU25": 0.0, "AU26": 0.0, "AU27": 0.0, "AU24": 0.5, "AU17": 0.2}
+_CLOSED_LIPS = {**dict.fromkeys(_OPENS, 0.0), "AU24": 0.5, "AU17": 0.2}
 """behind lips like these."""
+_PUFFED = 0.5
+"""Intensity from which cheeks are puffed."""
 _SHORTEST = 0.1
 """Seconds below which nothing is left of a step that makes way for a mood."""
 _LONGEST_SHOWN = 40
@@ -233,6 +236,8 @@ def _event(mentions: list[Mention], parsed: Parsed, intensity: float, start: flo
                 expression = merged(expression, scaled(states()[opposite].expression, OPPOSITE_GAIN * intensity))
                 expression = replace(expression, au={**expression.au, **at_rest(denied).au})
     expression = _looking_ahead(replace(expression, au={**expression.au, **_closed(mentions)}), mentions)
+    if expression.au.get("AU34", 0.0) >= _PUFFED:  # Air stays in cheeks only behind closed lips.
+        expression = replace(expression, au={name: 0.0 if name in _OPENS else value for name, value in expression.au.items()})
     moods = [mention for mention in mentions if mention.concept.is_state and not mention.negated]
     onset = _ONSETS.get(speed, min((mention.concept.onset for mention in mentions), default=ONSET))
     if speed in ("slow", "turn"):

@@ -184,3 +184,8 @@ def test_a_head_that_turns_away_turns():
 
 def test_half_a_smile():
     assert text_to_plan("a half-hearted smile").peak()["AU12L"] < text_to_plan("a smile").peak()["AU12L"] - 0.1
+
+
+def test_cheeks_are_puffed_behind_closed_lips():
+    peak = text_to_plan("blows out her cheeks in exasperation").peak()
+    assert peak["AU34"] > 0.5 and peak["AU4L"] > 0.2 and "AU25" not in peak and "AU26" not in peak

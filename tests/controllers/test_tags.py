@@ -39,7 +39,7 @@ def test_a_script_is_taken_apart():
 
 def test_a_number_is_the_intensity_unless_it_counts():
     sentences = {
-        "[happy .5] a": ("happy", 0.5), "[0.5 happy] a": ("happy", 0.5), "[smiles for 2 seconds] a": ("smiles for 2 seconds", 1.0),
+        "[happy .5] a": ("happy", 0.5), "[happy 50%] a": ("happy", 0.5), "[0.5 happy] a": ("happy", 0.5), "[smiles for 2 seconds] a": ("smiles for 2 seconds", 1.0),
         "[smiles for 2 s 1.3] a": ("smiles for 2 s", 1.3), "[smiles 0.4, looks away] a": ("smiles, looks away", 0.4),
     }  # fmt: skip
     for text, found in sentences.items():
@@ -99,7 +99,7 @@ def test_unknown_words_are_told_or_refused():
     [
         ("", "no words"), ("[happy]", "only tags"), ("we\n\nwon [happy", "line 3: a tag that is not closed"), ("happy] we", "without its"),
         ("[a [b] c] we", "inside another"), ("[] we", "says nothing"), ("[0.8] we", "says nothing"), ("[happy 2] we", "0 to 1.3"),
-        ("[happy 80%] we", "0 to 1.3"), ("[happy -1] we", "0 to 1.3"), ("[happy .5 .6] we", "2 intensities"),
+        ("[happy 180%] we", "0 to 1.3"), ("[happy -1] we", "0 to 1.3"), ("[happy .5 .6] we", "2 intensities"),
         ("wo[happy]rd", "inside a word"),
         ("\x00[\x01] we", "says nothing"), ("[happy] we " * 501, "more than 500 tags"), ("we won " * 1_500_000, "shorten it"),
         ("[happy " * 100_000, "inside another"), ("[" + "happy " * 100_000 + "] we", "characters; shorten it"),
