@@ -157,6 +157,9 @@ def test_what_is_held_back_hardly_shows_behind_closed_lips(sentence: str):
 
 
 def test_what_is_not_held_back_shows():
+    assert (
+        text_to_plan("I want to see you laugh").peak() == text_to_plan("laugh").peak() == text_to_plan("he wants to see her laugh").peak()
+    )
     assert "AU24" not in text_to_plan("not suppressing her anger").peak() or text_to_plan("not suppressing her anger").peak()["AU24"] < 0.5
     assert text_to_plan("stifles a yawn, then smiles").events[1].au["AU12L"] > 0.5
 

@@ -39,7 +39,8 @@ def test_a_script_is_taken_apart():
 
 def test_a_number_is_the_intensity_unless_it_counts():
     sentences = {
-        "[happy .5] a": ("happy", 0.5), "[happy 50%] a": ("happy", 0.5), "[0.5 happy] a": ("happy", 0.5), "[smiles for 2 seconds] a": ("smiles for 2 seconds", 1.0),
+        "[happy .5] a": ("happy", 0.5), "[happy 50%] a": ("happy", 0.5), "[0.5 happy] a": ("happy", 0.5),
+        "[smiles for 2 seconds] a": ("smiles for 2 seconds", 1.0),
         "[smiles for 2 s 1.3] a": ("smiles for 2 s", 1.3), "[smiles 0.4, looks away] a": ("smiles, looks away", 0.4),
     }  # fmt: skip
     for text, found in sentences.items():
