@@ -41,6 +41,21 @@ def test_a_label_and_keyframes_are_described(desk: Path, capsys: pytest.CaptureF
     assert described["events"][2]["end"] > described["events"][2]["start"], "the last key is seen"
 
 
+def test_several_wishes_are_shown_together(desk: Path, capsys: pytest.CaptureFixture):
+    assert main(["au", "smiles", "--label", "sad", "--au", "AU2L=1", "--json", "--plot", "plot.png"]) == 0
+    (event,) = json.loads(capsys.readouterr().out)["events"]
+    shown = event["au"]
+    assert shown["AU2L"] == 1.0 and shown["AU12R"] == pytest.approx(0.6, abs=0.05) and shown["AU15L"] > 0.4 and shown["AU1L"] > 0.4
+    assert (desk / "plot.png").stat().st_size > 2000
+    assert main(["au", "calm, then delighted", "--keyframes", "keys.json", "--duration", "4", "--json"]) == 0
+    events = json.loads(capsys.readouterr().out)["events"]
+    assert [event["start"] for event in events] == [0.0, 1.0, 2.0]
+    assert 0.4 < events[0]["au"]["AU12L"] < 0.6 and events[2]["au"]["AU12L"] == pytest.approx(0.2, abs=0.02), "the keys win"
+    assert main(["au", "sad", "--intensity", ".4", "--json"]) == 0
+    faint = json.loads(capsys.readouterr().out)["peak"]
+    assert 0.0 < faint["AU1L"] < 0.5 * text_to_plan("sad").peak()["AU1L"]
+
+
 def test_plot_and_picture(desk: Path, capsys: pytest.CaptureFixture):
     sentence = "calm, then delighted surprise, looks away at the end"
     assert main(["au", sentence, "--duration", "4", "--plot", "plot.png", "--picture", "face.png", "--avatar", "me.emo"]) == 0
@@ -84,7 +99,7 @@ def test_guesses_in_tags_are_told(desk: Path, capsys: pytest.CaptureFixture):
     ("arguments", "message"),
     [
         (["happy", "--reading", "tea leaves"], "--reading"),
-        (["happy", "--label", "sad"], "give one of"),
+        (["happy", "--intensity", "2"], "between 0 and 1.3"),
         (["happy", "--plot", "plot.jpg"], "written as .png"),
         (["happy", "--plot", "absent/plot.png"], "does not exist"),
         (["happy", "--picture", "face.png", "--avatar", "nobody.emo"], "nobody.emo"),

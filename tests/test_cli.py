@@ -138,7 +138,7 @@ def test_doctor_tries_everything(capsys: pytest.CaptureFixture, tmp_path: Path, 
         (["fly"], "Unrecognized options: fly"),
         (["render", "--size", "big"], "--size"),
         (["render", "--shine"], "--shine"),
-        (["au"], "give one of a sentence, --label, --script, --keyframes, got none"),
+        (["au"], "give a sentence, --label, --script, --keyframes or --au, got none"),
     ],
 )
 def test_a_wrong_command_line_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture, arguments: list[str], message: str):

@@ -21,18 +21,22 @@ MAX_DURATION = 3600.0
 
 @dataclass(frozen=True, kw_only=True)
 class Au(Command):
-    """Show the action units that a sentence, a label, a script or keyframes mean: as a table, as JSON, as curves, as pictures."""
+    """Show the action units that a sentence, a label, a script or keyframes mean, alone or together: a table, JSON, curves, pictures."""
 
     sentence: tyro.conf.Positional[str | None] = None
     """What the face should do: "a shy smile with the left eyebrow raised"."""
     label: Annotated[str | None, tyro.conf.arg(metavar="NAME[:STRENGTH][:SIDE]")] = None
-    """One emotion instead of a sentence: happy:0.8, smug:left, va:0.6,-0.2."""
+    """One emotion: happy:0.8, smug:left, va:0.6,-0.2."""
     script: Annotated[str | None, tyro.conf.arg(metavar="FILE|TEXT")] = None
-    """Words with tags instead of a sentence: "[delighted 0.8] We won. [then worried] But how?"; the words are spread over the duration."""
+    """Words with tags: "[delighted 0.8] We won. [then worried] But how?"; the words are spread over the duration."""
     audio: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """The recording of a script: its words are then where they are spoken."""
     keyframes: Annotated[str | None, tyro.conf.arg(metavar="FILE[:upper]")] = None
-    """Curves instead of a sentence: .json, .csv or .npz."""
+    """Curves: .json, .csv or .npz."""
+    au: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="AU=VALUE")] = ()
+    """An action unit by value, repeatable: AU12=0.6, AU12L=.4."""
+    intensity: float = 1.0
+    """Multiplier of sentence, label and script, 0..1.3."""
     duration: float | None = None
     """Length of the clip in seconds; times are in seconds then, else fractions of the clip (keyframes: their own length)."""
     strict: bool = False
@@ -50,14 +54,14 @@ class Au(Command):
 
     def run(self) -> Outcome:
         """Print a table or JSON; draw what is wanted."""
+        from controllers.text_to_au import MAX_GAIN
         from emohead.errors import InputError
         from emohead.output import check_target
 
-        given = [name for name in ("sentence", "label", "script", "keyframes") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise InputError(
-                f"give one of a sentence, --label, --script, --keyframes, got {' and '.join(given) or 'none'}; see emohead au --help"
-            )
+        if not self._given:
+            raise InputError("give a sentence, --label, --script, --keyframes or --au, got none; see emohead au --help")
+        if not 0.0 <= self.intensity <= MAX_GAIN:
+            raise InputError(f"intensity must be between 0 and {MAX_GAIN}, got {self.intensity:g}")
         if self.audio is not None and self.script is None:
             raise InputError(f"--audio {self.audio} goes with --script, whose words it speaks; leave it out")
         for target in (self.plot, self.picture):
@@ -65,10 +69,44 @@ class Au(Command):
                 raise InputError(f"{target}: pictures are written as .png; give a name that ends in it")
             if target is not None:
                 check_target(target)
-        meaning = self._meaning()
-        notes = self._draw(meaning)
+        together = len(self._given) > 1 or bool(self.au)
+        meaning, track = self._together() if together else (self._meaning(), None)
+        notes = self._draw(meaning, track)
         described = meaning.to_json()
         return Outcome(to_json(described) if self.json else "\n".join([_table(described), *notes]), meaning.warnings)
+
+    @property
+    def _given(self) -> list[str]:
+        names = ("sentence", "label", "script", "keyframes")
+        return [name for name in names if getattr(self, name) is not None] + ["au"] * bool(self.au)
+
+    def _together(self) -> tuple["TextPlan", "AUTrack"]:
+        """Several wishes as a video would show them, from each change of the sentence, the script or the keyframes to the next."""
+        from controllers.control import control
+        from controllers.keyframe_files import read_keyframes
+        from controllers.keyframe_plan import moments, track_to_plan
+        from controllers.text_to_au import NOMINAL_DURATION
+
+        tags = None if self.script is None else self._script_in_time(self.script)
+        keys = None if self.keyframes is None else read_keyframes(self.keyframes)
+        known = self.duration if tags is None else tags.duration
+        length = NOMINAL_DURATION if known is None else _checked(known)
+        made = control(
+            max(1, round(length * DRAWING_FPS)),
+            DRAWING_FPS,
+            sentence=self.sentence,
+            label=self.label,
+            sliders=self.au,
+            intensity=self.intensity,
+            strict=self.strict,
+            reading=self.reading,
+            keyframes=keys,
+            tags=tags,
+        )
+        events = [*made.plan.events, *(tags.events if tags else ())]
+        times = sorted({0.0, *(round(event.start, 2) for event in events), *(moments(keys) if keys else ())})
+        plan = track_to_plan(made.track, times, text="together", late=0.7)
+        return replace(plan, not_understood=made.plan.not_understood, warnings=made.warnings), made.track
 
     def _meaning(self) -> "TextPlan":
         """What is asked for, as a plan."""
@@ -82,10 +120,10 @@ class Au(Command):
         if self.label is not None:
             from controllers.labels import LabelController
 
-            return LabelController(self.label).plan(None if self.duration is None else _checked(self.duration))
+            return LabelController(self.label, self.intensity).plan(None if self.duration is None else _checked(self.duration))
         if self.script is not None:
             return self._script_in_time(self.script)
-        return understood(self.sentence or "", duration=self.duration, strict=self.strict, reading=self.reading)
+        return understood(self.sentence or "", duration=self.duration, intensity=self.intensity, strict=self.strict, reading=self.reading)
 
     def _script_in_time(self, given: str) -> "TextPlan":
         from controllers.tags import parse_script, script_to_plan
@@ -95,14 +133,15 @@ class Au(Command):
         from emohead.pipeline import read_transcript
 
         script = parse_script(str(read_transcript(given)))
+        how: dict[str, Any] = {"intensity": self.intensity, "strict": self.strict, "reading": self.reading}
         if self.audio is not None:
             voice = read_audio(self.audio)
             timed = word_times(script, voice, strict=self.strict)
-            plan = script_to_plan(script, timed.words, voice.duration, strict=self.strict, reading=self.reading)
+            plan = script_to_plan(script, timed.words, voice.duration, **how)
             return replace(plan, warnings=(*timed.warnings, *plan.warnings))
         length = NOMINAL_DURATION if self.duration is None else _checked(self.duration)
         words = spread(script.words, [(0.05 * length, 0.9 * length)])
-        return script_to_plan(script, words, length, strict=self.strict, reading=self.reading)
+        return script_to_plan(script, words, length, **how)
 
     def _performed_keyframes(self) -> tuple["KeyframeController", "AUTrack"]:
         from controllers.keyframe_files import read_keyframes
@@ -113,7 +152,7 @@ class Au(Command):
         length = min((keys.source.end or 1.0) + 1.0 / DRAWING_FPS, MAX_DURATION) if self.duration is None else _checked(self.duration)
         return keys, keys(max(1, round(length * DRAWING_FPS)), DRAWING_FPS)
 
-    def _draw(self, meaning: "TextPlan") -> list[str]:
+    def _draw(self, meaning: "TextPlan", track: "AUTrack | None") -> list[str]:
         """Make the pictures that are wanted and say so."""
         if self.plot is None and self.picture is None:
             return []
@@ -123,9 +162,9 @@ class Au(Command):
         from controllers.text_to_au import NOMINAL_DURATION
         from emohead.pipeline import Pipeline
 
-        if self.keyframes is not None:
+        if track is None and self.keyframes is not None:
             track = self._performed_keyframes()[1]
-        else:
+        elif track is None:
             known = meaning.duration if meaning.duration is not None else self.duration
             length = NOMINAL_DURATION if known is None else _checked(known)
             track = plan_to_track(meaning, max(1, round(length * DRAWING_FPS)), DRAWING_FPS)

@@ -101,7 +101,7 @@ def same_side(meant: Phases, found: Phases) -> bool:
 
 
 def same_order(meant: Phases, found: Phases) -> bool:
-    """Whether the phases most like the meant ones come come in the meant order; of equals (a smile, a wince, a smile) the next will do."""
+    """Whether the phases most like the meant ones come in the meant order; of equals (a smile, a wince, a smile) the next will do."""
     if len(found.shown) < 2:
         return False
     likeness = torch.nn.functional.cosine_similarity(meant.shown[:, None], found.shown[None], dim=2)  # [P meant, P found]

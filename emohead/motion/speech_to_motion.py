@@ -84,11 +84,11 @@ def check_engine(engine: str) -> None:
     Raises:
         InputError: neither a name of `ENGINES` nor a file.
     """
-    if engine not in ENGINES and Path(engine).suffix:
-        if not Path(engine).is_file():
-            raise InputError(f"engine {engine}: no such file; give the weights of a diffusion, or {', '.join(ENGINES)}")
-    elif engine not in ENGINES and not Path(engine).is_file():
-        raise InputError(f"unknown engine {engine!r}; use {', '.join(ENGINES)}, or the file of a diffusion of your own")
+    if engine in ENGINES or Path(engine).is_file():
+        return
+    if Path(engine).suffix:
+        raise InputError(f"engine {engine}: no such file; give the weights of a diffusion, or {', '.join(ENGINES)}")
+    raise InputError(f"unknown engine {engine!r}; use {', '.join(ENGINES)}, or the file of a diffusion of your own")
 
 
 def _rules_or_diffusion(
