@@ -51,6 +51,9 @@ def test_several_wishes_are_shown_together(desk: Path, capsys: pytest.CaptureFix
     events = json.loads(capsys.readouterr().out)["events"]
     assert [event["start"] for event in events] == [0.0, 1.0, 2.0]
     assert 0.4 < events[0]["au"]["AU12L"] < 0.6 and events[2]["au"]["AU12L"] == pytest.approx(0.2, abs=0.02), "the keys win"
+    assert main(["au", "--keyframes", "keys.json", "--au", "AU2L=1", "--json"]) == 0
+    described = json.loads(capsys.readouterr().out)
+    assert described["duration"] == pytest.approx(2.04) and described["peak"]["AU2L"] == 1.0, "as long as the keys"
     assert main(["au", "sad", "--intensity", ".4", "--json"]) == 0
     faint = json.loads(capsys.readouterr().out)["peak"]
     assert 0.0 < faint["AU1L"] < 0.5 * text_to_plan("sad").peak()["AU1L"]

@@ -90,6 +90,8 @@ class Au(Command):
         tags = None if self.script is None else self._script_in_time(self.script)
         keys = None if self.keyframes is None else read_keyframes(self.keyframes)
         known = self.duration if tags is None else tags.duration
+        if known is None and keys is not None and keys.source.end:
+            known = min(keys.source.end + 1.0 / DRAWING_FPS, MAX_DURATION)
         length = NOMINAL_DURATION if known is None else _checked(known)
         made = control(
             max(1, round(length * DRAWING_FPS)),
