@@ -17,6 +17,7 @@ from emohead.motion.denoiser import FRAMES_PER_TOKEN, Conditions
 from emohead.motion.diffusion_model import DiffusionModel
 from emohead.motion.envelopes import minimum_jerk
 from emohead.motion.noise import N_LEVELS, noise_of_frames, schedule
+from emohead.motion.pose import pose_of, posed, unposed, without_pose
 from emohead.motion.vector import CHANNELS, GROUPS, group_of
 
 FPS = 50.0
@@ -80,7 +81,10 @@ def draw(
     check_sampling(config)
     n_frames = conditions.mask.shape[1]
     window, overlap = (round(seconds * FPS) // FRAMES_PER_TOKEN * FRAMES_PER_TOKEN for seconds in (config.window, config.overlap))
-    scaled = conditions.given[0].clone()
+    whole, pose = conditions, pose_of(conditions.prompt[0], n_frames)
+    given = model.scale.shrink(unposed(model.scale.grow(conditions.given[0]), pose))[None] * conditions.mask
+    conditions = replace(conditions, prompt=without_pose(conditions.prompt), given=given)
+    scaled = given[0].clone()
     for start in range(0, max(1, n_frames - overlap), window - overlap):
         stop = min(n_frames, start + window)
         piece = cut(conditions, start, stop)
@@ -90,7 +94,8 @@ def draw(
         scaled[start:stop] = draw_window(model, piece, noise, config)[0]
         if stop == n_frames:
             break
-    return model.scale.grow(scaled)
+    scaled = model.scale.shrink(posed(model.scale.grow(scaled), pose))
+    return model.scale.grow(_joined(scaled[None], whole)[0])
 
 
 def initial_noise(first: int, last: int, config: SamplingConfig, *, seed: int) -> Float[Tensor, "1 T M"]:
@@ -102,7 +107,7 @@ def initial_noise(first: int, last: int, config: SamplingConfig, *, seed: int) -
 def draw_window(
     model: DiffusionModel, conditions: Conditions, noise: Float[Tensor, "B T M"], config: SamplingConfig
 ) -> Float[Tensor, "B T M"]:
-    """Scaled motion of one window from its noise; what is given comes out as it is."""
+    """Scaled motion of one window from its noise, asked of the face alone (`motion.pose`); what is given comes out as it is."""
     scheduler = schedule()
     scheduler.set_timesteps(config.steps)
     motion, asked = noise, Asked.of(conditions.prompt, noise.shape[1])

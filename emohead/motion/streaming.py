@@ -22,6 +22,7 @@ from emohead.motion.diffusion_engine import DiffusionEngine
 from emohead.motion.features.sounds import sounds
 from emohead.motion.phone_net import PhoneNet, load_phone_net
 from emohead.motion.phones import PHONE_INDEX
+from emohead.motion.pose import EasedPose, posed, without_pose
 from emohead.motion.sampling import FPS, draw_window, initial_noise
 from emohead.motion.vector import INDEX, N_CHANNELS, to_motion
 from emohead.types import AUTrack, HeadMotion, PhonePosteriors, Waveform
@@ -85,6 +86,7 @@ class MotionStream:
         self._drawn = 0
         self._before = torch.zeros(0, N_CHANNELS)
         self._prompt: Float[Tensor, "1 P"] | None = None
+        self._pose = EasedPose()
         self._onsets: list[float] = []
         self._torso = torch.zeros(3)
         self._finished = False
@@ -138,7 +140,8 @@ class MotionStream:
         heard, features = self._hear(end, n_before + n_chunk + n_ahead)
         conditions = self.engine.conditions(features, heard, n_before + n_chunk + n_ahead)
         if self._prompt is not None:
-            conditions = replace(conditions, prompt=self._prompt.expand(conditions.prompt.shape[1], -1)[None])
+            asked = without_pose(self._prompt).expand(conditions.prompt.shape[1], -1)
+            conditions = replace(conditions, prompt=asked[None])
         if n_before:
             given, mask = conditions.given.clone(), conditions.mask.clone()
             given[0, :n_before], mask[0, :n_before] = self._before, 1.0
@@ -149,7 +152,8 @@ class MotionStream:
         chunk = scaled[n_before : n_before + n_chunk]
         keep = round(self.config.past * FPS)
         self._before = torch.cat([self._before, chunk])[-keep:]
-        motion = self._finish_chunk(self.engine.model.scale.grow(chunk), heard, n_chunk, n_ahead)
+        vectors = posed(self.engine.model.scale.grow(chunk), self._pose.toward(self._prompt, n_chunk, FPS))
+        motion = self._finish_chunk(vectors, heard, n_chunk, n_ahead)
         self._drawn += n_chunk
         return motion
 

@@ -1,11 +1,12 @@
 """What is asked of one side is shown on one side, and what is asked of the upper face is shown as asked."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
-from emohead.channels import AU_INDEX, N_AU
+from emohead.channels import AU_INDEX, N_AU, RIG_INDEX
 from emohead.data.motion_corpus import N_PROMPT, prompt_columns
 from emohead.motion.asked import Asked
 from emohead.motion.vector import INDEX, N_CHANNELS, MotionScale, columns_of
@@ -90,17 +91,51 @@ def test_a_wish_that_fades_lets_go():
     assert sides is not None and float(sides.share[0, 5].max()) == 1.0 and float(sides.share[0, 30].max()) == 0.0
 
 
-def test_a_drawn_face_keeps_to_one_side():
+@pytest.fixture(scope="module")
+def say_nothing():
+    """Two silent seconds drawn from the diffusion that ships."""
     pytest.importorskip("diffusers")
-    from emohead.channels import RIG_INDEX
     from emohead.motion.diffusion_engine import DiffusionEngine
     from emohead.motion.phone_net import load_phone_net
     from emohead.types import Waveform
 
     silence = Waveform(torch.zeros(32000), 16000)
-    track = AUTrack.neutral(50, 25.0)
-    track.intensity[:, AU_INDEX["AU12L"]] = track.weight[:, AU_INDEX["AU12L"]] = 1.0
     engine = DiffusionEngine.load()
     engine = replace(engine, sampling=replace(engine.sampling, steps=4))
-    rig = engine(silence, load_phone_net().posteriors(silence), prompt=track).rig[20:40].median(0).values
+    return partial(engine, silence, load_phone_net().posteriors(silence))
+
+
+def test_a_drawn_face_keeps_to_one_side(say_nothing):
+    track = AUTrack.neutral(50, 25.0)
+    track.intensity[:, AU_INDEX["AU12L"]] = track.weight[:, AU_INDEX["AU12L"]] = 1.0
+    rig = say_nothing(prompt=track).rig[20:40].median(0).values
     assert float(rig[RIG_INDEX["mouthSmileLeft"]]) > 0.7 and float(rig[RIG_INDEX["mouthSmileRight"]]) < 0.25
+
+
+def posed(*, gaze: tuple[float, float] | None = None, head: tuple[float, float, float] | None = None) -> AUTrack:
+    track = AUTrack.neutral(50, 25.0)
+    if gaze is not None:
+        track.gaze[:], track.pose_weight[:, 0] = torch.tensor(gaze), 1.0
+    if head is not None:
+        track.head_rotation[:], track.pose_weight[:, 1] = torch.tensor(head), 1.0
+    return track
+
+
+def test_eyes_look_where_they_are_asked_to_and_the_head_moves_about_its_pose(say_nothing):
+    free = say_nothing()
+    looking = say_nothing(prompt=posed(gaze=(-0.3, 0.1)))
+    assert looking.gaze.mean((0, 1)).tolist() == pytest.approx([-0.3, 0.1], abs=0.02)
+    assert torch.allclose(looking.head_rotation, free.head_rotation, atol=1e-5)
+    turned = say_nothing(prompt=posed(head=(0.1, -0.2, 0.15)))
+    assert (turned.head_rotation - free.head_rotation).mean(0).tolist() == pytest.approx([0.1, -0.2, 0.15], abs=1e-4)
+    assert torch.allclose(turned.head_rotation - turned.head_rotation.mean(0), free.head_rotation - free.head_rotation.mean(0), atol=1e-4)
+
+
+def test_a_pose_joins_what_is_given_without_a_jump(say_nothing):
+    """Half of the clip is given, looking straight ahead; the other half is drawn with the head turned by 0.2."""
+    given, mask = torch.zeros(100, N_CHANNELS), torch.zeros(100, N_CHANNELS)
+    mask[:50] = 1.0
+    motion = say_nothing(prompt=posed(head=(0.0, 0.2, 0.0)), given=(given, mask))
+    yaw = motion.head_rotation[:, 1]
+    assert float(yaw[:24].abs().max()) < 1e-3 and float(yaw[-15:].mean()) == pytest.approx(0.2, abs=0.06)
+    assert float(yaw.diff().abs().max()) < 0.08

@@ -48,6 +48,22 @@ def joined(chunks: list[HeadMotion], name: str) -> torch.Tensor:
     return torch.cat([getattr(chunk, name) for chunk in chunks])
 
 
+def test_a_head_turns_where_it_is_asked_to_without_a_jerk(engine: DiffusionEngine):
+    turned = AUTrack.neutral(1, 25.0)
+    turned.head_rotation[:], turned.gaze[:], turned.pose_weight[:] = torch.tensor([0.0, 0.3, 0.0]), torch.tensor([-0.2, 0.0]), 1.0
+    chunks: dict[bool, list[HeadMotion]] = {}
+    for asked in (False, True):
+        stream = MotionStream(engine, net=NET)
+        chunks[asked] = stream.push(Waveform(sound(1.0), RATE))
+        stream.ask(turned if asked else None)
+        chunks[asked] += stream.push(Waveform(sound(2.0), RATE))
+    moved = joined(chunks[True], "head_rotation") - joined(chunks[False], "head_rotation")
+    yaw = moved[:, 1]
+    assert float(yaw[:20].abs().max()) == 0.0 and float(yaw[-10:].mean()) == pytest.approx(0.3, abs=0.002)
+    assert 0.0 < float(yaw.diff().max()) < 0.3 * 0.25 and float(moved[:, [0, 2]].abs().max()) < 1e-5
+    assert float(joined(chunks[True], "gaze")[-10:, :, 0].mean()) == pytest.approx(-0.2, abs=0.01)
+
+
 def test_the_pieces_of_sound_do_not_matter(engine: DiffusionEngine):
     samples = sound(2.3)
     whole = streamed(engine, samples, [len(samples)])
