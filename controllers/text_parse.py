@@ -31,6 +31,17 @@ _VIEWERS_SIDE = re.compile(
     re.IGNORECASE,
 )
 """Sides are the face's own: `the viewer's left` is its right."""
+_PART = r"(?:eye|eyebrow|brow|eyelid|lid|cheek|corner|nostril|half|side)"
+_OTHER_SIDE = re.compile(
+    rf"\b(?P<one>left|right|one(?= {_PART}\b))(?: (?P<part>{_PART}))?\b(?P<between>[^.;!?]*?)"
+    rf"\bthe other\b(?: (?P<named>{_PART})\b| one\b|(?=\s*(?:$|[,.;!?]|(?:and|then|up|down)\b)))",
+    re.IGNORECASE,
+)
+"""`Winks one eye, then the other`."""
+_ACROSS = re.compile(r"\bfrom (?:the )?(left|right)(?: side)? to (?:the )?(left|right)(?: side)?\b", re.IGNORECASE)
+"""`Looks from left to right`."""
+_THEN_BOTH = re.compile(r"\bthen(?: on)? both(?=\s*(?:$|[,.;!?]))", re.IGNORECASE)
+"""Not as in `both sad and proud`."""
 _LOOK = re.compile(r"(?:.*\s)?(?:look|glance|gaze)(?:s|ing)?\b", re.IGNORECASE)
 _DIRECTION = re.compile(r"(?:to the )?(?:left|right)|up|down|away|(?:back )?at (?:us|me|you|the camera|the viewer)", re.IGNORECASE)
 _COMPARED = re.compile(r"\b(even |still |much |far )?(\w{2,}er)\b", re.IGNORECASE)
@@ -41,6 +52,8 @@ def parse(sentence: str, understanding: Understanding | None = None) -> Parsed:
     understanding = understanding or load_understanding()
     text = _plain(sentence)
     text = _VIEWERS_SIDE.sub(lambda found: other_side((found[1] or found[2]).lower()), text)
+    text = _OTHER_SIDE.sub(_on_the_other_side, _THEN_BOTH.sub("then both sides", text))
+    text = _ACROSS.sub(r"to the \1, then to the \2", text)
     text = _more(_looking_on(_SIDES_COMPARED.sub(_on_the_greater_side, text)), understanding.lexicon)
     found = list(_TOKEN.finditer(text))
     reader = GuessingReader(understanding, [token[0] for token in found])
@@ -72,6 +85,12 @@ def _looking_on(text: str) -> str:
 def _on_the_greater_side(found: re.Match[str]) -> str:
     before, text = found.string[: found.start()], found["one"] + found["between"]
     return other_side(text.lower()) if re.search(r"\bless\b", before.split(",")[-1] + found["between"], re.IGNORECASE) else text
+
+
+def _on_the_other_side(found: re.Match[str]) -> str:
+    side = found["one"].lower().replace("one", "right")
+    part = f" {found['part']}" if found["part"] else ""
+    return f"{side}{part}{found['between']}the {other_side(side)} {found['named'] or found['part'] or 'one'}"
 
 
 def _more(text: str, lexicon: Lexicon) -> str:

@@ -396,16 +396,26 @@ class Reader:
         self.segment += 1
 
     def _repeat_to_other_side(self, previous: Mention) -> bool:
-        """`Looks left, then right`, `the left eyebrow, then the right one`: the side alone repeats the movement."""
+        """`Looks left, then right`, `the left eyebrow, then the right one`, `then both`: the side alone repeats the movement."""
+        if not self.side:
+            return self._repeat_on_both_sides(previous)
         word = {"L": "left", "R": "right"}.get(self.side, "")
         concept = actions().get(re.sub(r"\b(left|right)\b", word, previous.concept.name))
         if concept is None or {previous.side, self.side} != {"L", "R"} or concept.side != (previous.concept.side and self.side):
             return False
-        first = self.cursor - 1 if self.since is None else self.since
-        placed = replace(previous, negated=self.negated, segment=self.segment, first=first, stop=self.cursor)
-        self.clause.mentions.append(replace(placed, concept=concept, side=self.side))
-        self._forget_modifiers()
+        self._repeat(replace(previous, concept=concept, side=self.side))
         return True
+
+    def _repeat_on_both_sides(self, previous: Mention) -> bool:
+        if not previous.side or previous.concept.side or previous.concept.gesture:
+            return False
+        self._repeat(replace(previous, side=""))
+        return True
+
+    def _repeat(self, mention: Mention) -> None:
+        first = self.cursor - 1 if self.since is None else self.since
+        self.clause.mentions.append(replace(mention, negated=self.negated, segment=self.segment, first=first, stop=self.cursor))
+        self._forget_modifiers()
 
     def _last_in_segment(self) -> Mention | None:
         mentions = self.clause.mentions

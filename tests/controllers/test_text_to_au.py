@@ -165,6 +165,18 @@ def test_gaze_and_head():
     assert head is not None and head[2] > 0.1
     looks = [event.gaze for event in text_to_plan("looks left, then right, then straight at the camera").events]
     assert [gaze and round(gaze[0], 2) for gaze in looks] == [0.42, -0.42, 0.0]
+    for sentence in ("looks from right to left", "glances to one side, then the other"):
+        assert [event.gaze and event.gaze[0] < 0 for event in text_to_plan(sentence).events] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "sides"),
+    [("raises the left eyebrow, then the other, then both", ["L", "R", "LR"]), ("closes one eye and then the other one", ["R", "L"]),
+     ("smiles on one side and then on the other", ["R", "L"]), ("both eyebrows up", ["LR"]), ("the other day she was happy", ["LR"])],
+)  # fmt: skip
+def test_the_other_side_and_both(sentence: str, sides: list[str]):
+    events = text_to_plan(sentence).events
+    assert ["".join(sorted({name[-1] for name in event.au if name[-1] in "LR"})) for event in events] == sides
 
 
 @pytest.mark.parametrize(
