@@ -24,7 +24,7 @@ FPS = 50.0
 """Frames per second of what is drawn."""
 _FADE = 0.2
 """Seconds."""
-_IN_SPEECH = 0.25
+_IN_SPEECH = 0.6
 """Share of what is asked of the opening of the lips that is followed while somebody speaks: the words need it."""
 _OPENING = torch.tensor([float(group_of(name) == "mouth" and abs(parting_mm(name)) > 1.0) for name in CHANNELS])
 
@@ -110,14 +110,17 @@ def draw_window(
     """Scaled motion of one window from its noise, asked of the face alone (`motion.pose`); what is given comes out as it is."""
     scheduler = schedule()
     scheduler.set_timesteps(config.steps)
-    motion, asked = noise, Asked.of(conditions.prompt, noise.shape[1])
+    asked = Asked.of(conditions.prompt, noise.shape[1])
+    motion = free = noise
     for step in scheduler.timesteps:
         level = (step.float() / (N_LEVELS - 1)).expand(noise.shape[0]).to(noise)
-        clean = _guided(model, motion, level, conditions, config, asked)
+        clean, unasked = _guided(model, motion, free, level, conditions, config, asked)
         if asked is not None:
             clean = asked.set_in(clean, model.scale)
-        clean = _joined(clean, conditions)
-        motion = scheduler.step(clean, int(step), motion, return_dict=False)[0]
+        motion, free = (
+            scheduler.step(_joined(predicted, conditions), int(step), noisy, return_dict=False)[0]
+            for predicted, noisy in ((clean, motion), (unasked, free))
+        )
     return torch.where(conditions.mask > 0, conditions.given, motion)
 
 
@@ -166,21 +169,26 @@ def _stacked(one: Conditions, other: Conditions) -> Conditions:
 
 
 def _guided(
-    model: DiffusionModel, noisy: Tensor, level: Tensor, conditions: Conditions, config: SamplingConfig, wish: Asked | None
-) -> Tensor:
+    model: DiffusionModel, noisy: Tensor, free: Tensor, level: Tensor, conditions: Conditions, config: SamplingConfig, wish: Asked | None
+) -> tuple[Tensor, Tensor]:
+    """The clean motion, and that of `free`, the same take with nothing asked of it.
+
+    What nobody asked for is taken from that take: the network, shown brows that are drawn up because somebody asked for it, would go on to
+    what mostly goes with them.
+    """
     sound, prompt = (noisy.new_tensor([weights[group_of(name)] for name in CHANNELS]) for weights in (config.sound, config.prompt))
     asked = bool((conditions.prompt != 0).any() | (conditions.emotion != 0).any())
     unasked = replace(conditions, prompt=torch.zeros_like(conditions.prompt), emotion=torch.zeros_like(conditions.emotion))
     if asked:  # Side by side: in the short windows of a stream that takes little longer than one of them.
-        full, heard = model.denoiser(noisy.repeat(2, 1, 1), level.repeat(2), _stacked(conditions, unasked)).chunk(2)
+        full, heard = model.denoiser(torch.cat([noisy, free]), level.repeat(2), _stacked(conditions, unasked)).chunk(2)
     else:
         full = heard = model.denoiser(noisy, level, conditions)
+    if bool((sound != 1).any()):
+        deaf = model.denoiser(free, level, replace(unasked, features=torch.zeros_like(conditions.features)))
+        beyond = (sound - 1.0) * (heard - deaf)
+        full, heard = full + beyond, heard + beyond
     followed = prompt if wish is None else prompt * (1.0 - wish.others)
     if conditions.talking is not None:
         talking = conditions.talking.repeat_interleave(FRAMES_PER_TOKEN, 1)[..., None]
         followed = followed * (1.0 - (1.0 - _IN_SPEECH) * talking * _OPENING)
-    guided = heard + followed * (full - heard)
-    if bool((sound != 1).any()):
-        deaf = model.denoiser(noisy, level, replace(unasked, features=torch.zeros_like(conditions.features)))
-        guided = guided + (sound - 1.0) * (heard - deaf)
-    return guided
+    return heard + followed * (full - heard), heard

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from emohead.channels import RIG_INDEX
+from emohead.channels import AU_INDEX, RIG_INDEX
+from emohead.data.motion_corpus import prompt_columns
 from emohead.errors import InputError, ResourceError
 from emohead.motion.denoiser import Conditions
 from emohead.motion.diffusion_engine import DiffusionEngine
@@ -91,9 +92,21 @@ def test_while_somebody_speaks_little_is_asked_of_the_opening_of_the_lips(model:
     followed = draw_window(model, halves, noise, once) - unasked
     jaw, corner = INDEX["jawOpen"], INDEX["mouthSmileLeft"]
     assert float(wish[..., jaw].abs().max()) > 0.1
-    assert torch.allclose(followed[0, :20, jaw], 0.25 * wish[0, :20, jaw], atol=1e-4)
+    assert torch.allclose(followed[0, :20, jaw], 0.6 * wish[0, :20, jaw], atol=1e-4)
     assert torch.allclose(followed[0, 20:, jaw], wish[0, 20:, jaw], atol=1e-4)
     assert torch.allclose(followed[..., corner], wish[..., corner], atol=1e-4)
+
+
+@torch.no_grad()
+def test_what_nobody_asked_of_the_upper_face_does_what_it_would_do_unasked(model: DiffusionModel):
+    conditions, noise = some_conditions(model, 40), noise_of_frames(0, 40, seed=1)[None]
+    track = AUTrack.neutral(20, 25.0)
+    track.intensity[:, AU_INDEX["AU4L"]] = track.weight[:, AU_INDEX["AU4L"]] = 1.0
+    unasked = replace(conditions, prompt=torch.zeros_like(conditions.prompt), emotion=torch.zeros_like(conditions.emotion))
+    asked = replace(unasked, prompt=prompt_columns(track)[None])
+    one, other = (model.scale.grow(draw_window(model, each, noise, QUICK)[0]).clamp(0.0, 1.0) for each in (asked, unasked))
+    assert torch.allclose(one[:, INDEX["browInnerUp"]], other[:, INDEX["browInnerUp"]], atol=1e-5)
+    assert float((one - other)[:, INDEX["browDownLeft"]].abs().max()) > 0.1
 
 
 def test_a_pause_between_words_still_belongs_to_the_voice(model: DiffusionModel):
