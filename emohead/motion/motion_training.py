@@ -15,7 +15,7 @@ from emohead.motion.diffusion_model import DiffusionModel
 from emohead.motion.features.base import check_features
 from emohead.motion.features.phone_bottleneck import N_FEATURES
 from emohead.motion.motion_batches import BatchConfig, MotionBatches
-from emohead.motion.noise import N_LEVELS, schedule
+from emohead.motion.noise import N_LEVELS, noised
 from emohead.motion.style import N_STYLE
 from emohead.motion.training import Report, TrainingConfig, train, write_settings
 from emohead.motion.vector import MotionScale
@@ -72,7 +72,6 @@ def train_motion(
     loss = DiffusionLoss(scale, config.weights, velocity_spread(seen), config.network)
     batches = MotionBatches(corpus, scale, config.batches, seed=config.training.seed)
     write_settings(work, config)
-    noise_schedule = schedule()
 
     def step_loss(model: nn.Module, terms: nn.Module, number: int) -> tuple[Tensor, dict[str, Tensor]]:
         batch = batches.batch(number)
@@ -80,7 +79,7 @@ def train_motion(
             levels, noisy = torch.full((batch.clean.shape[0],), N_LEVELS - 1), torch.zeros_like(batch.clean)
         else:
             levels = torch.randint(N_LEVELS, (batch.clean.shape[0],))
-            noisy = noise_schedule.add_noise(batch.clean, torch.randn_like(batch.clean), levels)  # pyright: ignore[reportArgumentType]
+            noisy = noised(batch.clean, levels)
         predicted = model(noisy, levels / (N_LEVELS - 1), batch.conditions)
         return terms(predicted.float(), batch)
 

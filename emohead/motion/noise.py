@@ -2,23 +2,36 @@
 
 The schedule is diffusers' DDIM (Song et al. 2021) with squared cosine (Nichol & Dhariwal 2021), predicting the sample, its last step
 pure noise (Lin et al. 2024). diffusers is imported when it is first needed: that takes longer than a short clip.
+
+What moves slowly is drawn from noise that moves slowly too. White noise is weakest where a head that drifts for seconds is strongest, so
+few steps leave it nearly still; noise of about the same spectrum settles slow and fast movements alike (for images: Ge et al. 2023, PYoCo).
 """
 
+import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from emohead.motion.vector import N_CHANNELS
+from emohead.motion.vector import CHANNELS, N_CHANNELS, group_of
 
 if TYPE_CHECKING:
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
 N_LEVELS = 1000
 """Steps of the full schedule."""
+NOISE_RATE = 50.0
+"""Frames per second of the noise."""
 _BLOCK = 64
+_MEMORY = {"mouth": 0.0, "upper": 0.25, "head": 2.0, "gaze": 2.0}
+"""Seconds after which the noise of a group has forgotten all but 1/e; blinks, which come and go, have none."""
+_FRESH = 0.1
+"""Share of white noise in it."""
+HISTORY = 300
+"""Frames of the past that noise remembers at all, three times the longest memory."""
 
 
 def schedule() -> "DDIMScheduler":
@@ -35,14 +48,47 @@ def schedule() -> "DDIMScheduler":
     )
 
 
+def remembering(white: Float[Tensor, "*B S M"]) -> Float[Tensor, "*B T M"]:
+    """Unit noise in which each channel remembers as long as its group, made of white noise that begins `HISTORY` frames earlier.
+
+    Args:
+        white: `S = HISTORY + T` frames.
+    """
+    n_frames = white.shape[-2] - HISTORY
+    noise = white[..., HISTORY:, :].clone()
+    for seconds in sorted(set(_MEMORY.values()) - {0.0}):
+        columns = [index for index, name in enumerate(CHANNELS) if name != "blink" and _MEMORY[group_of(name)] == seconds]
+        source, slow = white[..., columns], torch.zeros_like(noise[..., columns])
+        weights = _kernel(seconds)
+        for back, weight in enumerate(weights):
+            slow += weight * source[..., HISTORY - back : HISTORY - back + n_frames, :]
+        noise[..., columns] = slow
+    return noise
+
+
+def noised(clean: Float[Tensor, "B T M"], levels: Int[Tensor, " B"], *, generator: torch.Generator | None = None) -> Float[Tensor, "B T M"]:
+    """Scaled motions as the denoiser is shown them at steps `levels` (0..999) of the schedule."""
+    white = torch.randn(clean.shape[0], HISTORY + clean.shape[1], clean.shape[2], generator=generator)
+    return schedule().add_noise(clean, remembering(white).to(clean), levels)  # pyright: ignore[reportArgumentType]
+
+
 def noise_of_frames(first: int, last: int, *, seed: int) -> Float[Tensor, "T M"]:
     """Unit noise of frames `first` to `last` (excluded); a frame has the same noise in whatever window it is drawn.
 
     So neighbouring windows agree where they overlap, and a take is a function of its seed alone.
     """
-    blocks = []
-    for block in range(first // _BLOCK, (last - 1) // _BLOCK + 1):
+    blocks, start = [], first - HISTORY
+    for block in range(start // _BLOCK, (last - 1) // _BLOCK + 1):
         generator = np.random.default_rng((seed % 2**63, block + 2**40))
         blocks.append(generator.standard_normal((_BLOCK, N_CHANNELS), dtype=np.float32))
-    start = first - first // _BLOCK * _BLOCK
-    return torch.from_numpy(np.concatenate(blocks)[start : start + last - first])
+    skipped = start - start // _BLOCK * _BLOCK
+    return remembering(torch.from_numpy(np.concatenate(blocks)[skipped : skipped + last - start]))
+
+
+@lru_cache
+def _kernel(seconds: float) -> list[float]:
+    """What a frame takes of the white noise of itself and of each frame before: it fades by 1/e in `seconds`, and some is its own."""
+    keep = math.exp(-1.0 / (seconds * NOISE_RATE))
+    taken = np.sqrt((1 - _FRESH) * (1 - keep**2)) * keep ** np.arange(min(HISTORY, round(3 * seconds * NOISE_RATE)) + 1)
+    taken[0] += math.sqrt(_FRESH)
+    return (taken / np.linalg.norm(taken)).tolist()

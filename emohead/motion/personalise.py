@@ -26,7 +26,7 @@ from emohead.motion.editing import vectors_of
 from emohead.motion.features.base import SpeechEncoder
 from emohead.motion.features.sounds import encoder_for, sounds
 from emohead.motion.motion_batches import BatchConfig, MotionBatches
-from emohead.motion.noise import N_LEVELS, schedule
+from emohead.motion.noise import N_LEVELS, noised
 from emohead.motion.phone_net import PhoneNet
 from emohead.motion.style import style_of
 from emohead.motion.training import Report, TrainingConfig, train
@@ -99,12 +99,11 @@ def personalise(
     batches = MotionBatches(training, model.scale, BatchConfig(n_clips=8, seconds=(1.6, seconds), no_style=0.0), seed=config.training.seed)
     seen = torch.tensor(training.motion, dtype=torch.float32)
     loss = DiffusionLoss(model.scale, LossWeights(phone=0.0, sync=0.0, emotion=0.0), velocity_spread(seen), model.denoiser.config)
-    noise_schedule = schedule()
 
     def step_loss(network: nn.Module, terms: nn.Module, number: int) -> tuple[Tensor, dict[str, Tensor]]:
         batch = batches.batch(number)
         levels = torch.randint(N_LEVELS, (batch.clean.shape[0],))
-        noisy = noise_schedule.add_noise(batch.clean, torch.randn_like(batch.clean), levels)  # pyright: ignore[reportArgumentType]
+        noisy = noised(batch.clean, levels)
         return terms(network(noisy, levels / (N_LEVELS - 1), batch.conditions), batch)
 
     fitted = DiffusionModel(train(own, loss, step_loss, config.training, work, report=report), model.scale, style, model.encoder)
@@ -157,11 +156,10 @@ def denoising_error(model: DiffusionModel, corpus: MotionCorpus, *, seed: int = 
         n_clips=corpus.n_clips, seconds=(corpus.motion.shape[1] / MOTION_RATE,) * 2, deaf=0.0, no_style=0.0, continued=0.0, edited=0.0
     )
     batch = MotionBatches(corpus, model.scale, settings, seed=seed).batch(0)
-    generator, noise_schedule, errors = torch.Generator().manual_seed(seed), schedule(), []
-    noise = torch.randn(batch.clean.shape, generator=generator)
+    errors = []
     for level in range(N_LEVELS // 16, N_LEVELS, N_LEVELS // 8):
         levels = torch.full((batch.clean.shape[0],), level)
-        noisy = noise_schedule.add_noise(batch.clean, noise, levels)  # pyright: ignore[reportArgumentType]
+        noisy = noised(batch.clean, levels, generator=torch.Generator().manual_seed(seed))
         errors.append((model.denoiser(noisy, levels / (N_LEVELS - 1), batch.conditions) - batch.clean).square().mean())
     return float(torch.stack(errors).mean())
 

@@ -14,7 +14,7 @@ from emohead.motion.diffusion_engine import DiffusionEngine
 from emohead.motion.diffusion_model import DiffusionModel, load_diffusion, save_diffusion
 from emohead.motion.features.sounds import encoder_to_train_with
 from emohead.motion.motion_training import default_network
-from emohead.motion.noise import noise_of_frames, schedule
+from emohead.motion.noise import N_LEVELS, noise_of_frames, noised, schedule
 from emohead.motion.phones import PHONES
 from emohead.motion.sampling import SamplingConfig, draw, draw_window
 from emohead.motion.vector import GROUPS, INDEX, N_CHANNELS, MotionScale, columns_of
@@ -77,8 +77,17 @@ def test_what_is_given_comes_out_as_it_is(model: DiffusionModel):
 def test_noise_belongs_to_the_frame():
     whole = noise_of_frames(0, 300, seed=3)
     assert torch.equal(noise_of_frames(130, 210, seed=3), whole[130:210])
-    assert abs(float(whole.mean())) < 0.02 and abs(float(whole.std()) - 1.0) < 0.02
     assert not torch.equal(noise_of_frames(0, 300, seed=4), whole)
+
+
+def test_noise_of_what_moves_slowly_is_slow():
+    noise = noise_of_frames(0, 20_000, seed=3)
+    assert torch.allclose(noise.std(0), torch.ones(N_CHANNELS), atol=0.15)
+    after = (noise[:-50] * noise[50:]).mean(0) / noise.square().mean(0)  # a second later
+    for name, wanted in (("headRoll", 0.6), ("gazeYaw", 0.6), ("browInnerUp", 0.0), ("jawOpen", 0.0), ("blink", 0.0)):
+        assert abs(float(after[INDEX[name]]) - wanted) < 0.2, name
+    shown = noised(torch.ones(2, 100, N_CHANNELS), torch.tensor([0, N_LEVELS - 1]))
+    assert torch.allclose(shown[0], torch.ones(()), atol=0.2) and abs(float(shown[1].std()) - 1.0) < 0.1
 
 
 @torch.no_grad()
