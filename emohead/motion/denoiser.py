@@ -92,10 +92,9 @@ class Denoiser(nn.Module):
         self.blocks = nn.ModuleList(_Block(config, index) for index in range(config.n_blocks))
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, frame)
-        self.kept = nn.Linear(64, N_CHANNELS)
-        for layer in (self.out, self.kept):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        self.kept = nn.Parameter(torch.full((N_CHANNELS,), 0.5))
 
     def forward(self, noisy: Float[Tensor, "B T M"], level: Float[Tensor, " B"], conditions: Conditions) -> Float[Tensor, "B T M"]:
         """The clean motion.
@@ -109,14 +108,14 @@ class Denoiser(nn.Module):
         pasted = torch.where(mask > 0, conditions.given, noisy)
         hidden = self.noisy(torch.cat([_tokens(pasted, FRAMES_PER_TOKEN), _tokens(mask, FRAMES_PER_TOKEN)], -1))
         hidden = hidden + self.heard(_tokens(conditions.features, SOUNDS_PER_TOKEN)) + self.asked(conditions.prompt)
-        noise_level = _sinusoids(level, 64)
-        whole = self.step(noise_level) + self.style(torch.cat([conditions.style, conditions.styled], -1))
+        whole = self.step(_sinusoids(level, 64)) + self.style(torch.cat([conditions.style, conditions.styled], -1))
         modulation = functional.silu(whole[:, None] + self.meant(conditions.emotion))
         for block in self.blocks:
             hidden = block(hidden, modulation)
         made = self.out(self.norm(hidden)).unflatten(-1, (FRAMES_PER_TOKEN, N_CHANNELS)).flatten(1, 2)
-        # What a voice says nothing about (a head that tilts) is read off the noisy motion alone: it need not squeeze through the blocks.
-        return made + self.kept(noise_level)[:, None] * pasted
+        # What a voice says nothing about (a head that tilts) is read off the noisy motion: of a channel of unit spread under noise of its own
+        # spectrum, the share of the signal in it is the best estimate (Karras et al. 2022, c_skip), and need not squeeze through the blocks.
+        return made + self.kept * torch.cos(0.5 * math.pi * level)[:, None, None] * pasted
 
 
 class _Block(nn.Module):
