@@ -7,7 +7,6 @@ What moves slowly is drawn from noise that moves slowly too. White noise is weak
 few steps leave it nearly still; noise of about the same spectrum settles slow and fast movements alike (for images: Ge et al. 2023, PYoCo).
 """
 
-import math
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from emohead.motion.vector import CHANNELS, N_CHANNELS, group_of
+from emohead.motion.vector import CHANNELS, N_CHANNELS, columns_of
 
 if TYPE_CHECKING:
     from diffusers.schedulers.scheduling_ddim import DDIMScheduler
@@ -26,10 +25,9 @@ N_LEVELS = 1000
 NOISE_RATE = 50.0
 """Frames per second of the noise."""
 _BLOCK = 64
-_MEMORY = {"mouth": 0.0, "upper": 0.25, "head": 2.0, "gaze": 2.0}
-"""Seconds after which the noise of a group has forgotten all but 1/e; blinks, which come and go, have none."""
-_FRESH = 0.1
-"""Share of white noise in it."""
+_MEMORY = {"upper": (0.25, 0.05), "head": (2.0, 0.1), "gaze": (2.0, 0.05)}
+"""Seconds after which the noise of a group has forgotten all but 1/e, and over which it is smooth, each about as in the corpus: what trembles
+more than the motion would be taken out again at once, for the error of the velocity counts. Mouth and blinks, which come and go, have white noise."""
 HISTORY = 300
 """Frames of the past that noise remembers at all, three times the longest memory."""
 
@@ -56,11 +54,10 @@ def remembering(white: Float[Tensor, "*B S M"]) -> Float[Tensor, "*B T M"]:
     """
     n_frames = white.shape[-2] - HISTORY
     noise = white[..., HISTORY:, :].clone()
-    for seconds in sorted(set(_MEMORY.values()) - {0.0}):
-        columns = [index for index, name in enumerate(CHANNELS) if name != "blink" and _MEMORY[group_of(name)] == seconds]
+    for group, memory in _MEMORY.items():
+        columns = [index for index in columns_of(group) if CHANNELS[index] != "blink"]
         source, slow = white[..., columns], torch.zeros_like(noise[..., columns])
-        weights = _kernel(seconds)
-        for back, weight in enumerate(weights):
+        for back, weight in enumerate(_kernel(*memory)):
             slow += weight * source[..., HISTORY - back : HISTORY - back + n_frames, :]
         noise[..., columns] = slow
     return noise
@@ -86,9 +83,8 @@ def noise_of_frames(first: int, last: int, *, seed: int) -> Float[Tensor, "T M"]
 
 
 @lru_cache
-def _kernel(seconds: float) -> list[float]:
-    """What a frame takes of the white noise of itself and of each frame before: it fades by 1/e in `seconds`, and some is its own."""
-    keep = math.exp(-1.0 / (seconds * NOISE_RATE))
-    taken = np.sqrt((1 - _FRESH) * (1 - keep**2)) * keep ** np.arange(min(HISTORY, round(3 * seconds * NOISE_RATE)) + 1)
-    taken[0] += math.sqrt(_FRESH)
+def _kernel(memory: float, smooth: float) -> list[float]:
+    """What a frame takes of the white noise of each frame before: it comes within `smooth` seconds and fades by 1/e in `memory`."""
+    seconds = np.arange(1, min(HISTORY, round(3 * memory * NOISE_RATE)) + 1) / NOISE_RATE
+    taken = np.exp(-seconds / memory) - np.exp(-seconds / smooth)
     return (taken / np.linalg.norm(taken)).tolist()
