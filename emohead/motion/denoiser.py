@@ -113,8 +113,8 @@ class Denoiser(nn.Module):
         for block in self.blocks:
             hidden = block(hidden, modulation)
         made = self.out(self.norm(hidden)).unflatten(-1, (FRAMES_PER_TOKEN, N_CHANNELS)).flatten(1, 2)
-        # What a voice says nothing about (a head that tilts) is read off the noisy motion and need not squeeze through the blocks: under noise
-        # of its own spectrum the share of the signal is a channel's best estimate (Karras et al. 2022, c_skip).
+        # What a voice says nothing about (a head that tilts) is read off the noisy motion and need not squeeze through the blocks: under
+        # noise of its own spectrum the share of the signal is a channel's best estimate (Karras et al. 2022, c_skip).
         return made + self.kept * torch.cos(0.5 * math.pi * level)[:, None, None] * pasted
 
 

@@ -26,8 +26,8 @@ NOISE_RATE = 50.0
 """Frames per second of the noise."""
 _BLOCK = 64
 _MEMORY = {"upper": (0.25, 0.05), "head": (2.0, 0.1), "gaze": (2.0, 0.05)}
-"""Seconds after which the noise of a group has forgotten all but 1/e, and over which it is smooth, each about as in the corpus: what trembles
-more than the motion would be taken out again at once, for the error of the velocity counts. Mouth and blinks, which come and go, have white noise."""
+"""Seconds after which the noise of a group has forgotten all but 1/e, and over which it is smooth, each about as in the corpus: what
+trembles more than the motion would be taken out again at once, for the error of the velocity counts. Mouth and blinks have white noise."""
 HISTORY = 300
 """Frames of the past that noise remembers at all, three times the longest memory."""
 
