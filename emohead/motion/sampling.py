@@ -41,8 +41,9 @@ class SamplingConfig:
     """Guidance weight of prompt and emotion for each group."""
     diversity: float = 1.0
     """Spread of the initial noise, 0 (the same performance always) .. 1.5."""
-    noise: dict[str, float] = field(default_factory=lambda: {"mouth": 0.15, "upper": 1.4, "head": 1.6, "gaze": 1.15})
-    """The same for each group, multiplied with it: a voice leaves the mouth less freedom than brows, head and gaze."""
+    noise: dict[str, float] = field(default_factory=lambda: {"mouth": 0.15, "upper": 1.4, "head": 0.8, "gaze": 0.5, "blink": 1.4})
+    """The same for each group and for blinks by themselves, multiplied with it: a voice leaves the mouth less freedom than brows or head, and
+    eyes that wander by themselves do not stay on who is spoken to."""
     window: float = 8.0
     """Seconds drawn at once."""
     overlap: float = 1.0
@@ -59,9 +60,10 @@ def check_sampling(config: SamplingConfig) -> None:
         raise InputError(f"sampling steps must be 1..{N_LEVELS}, got {config.steps}")
     if not 0.0 <= config.diversity <= 1.5:
         raise InputError(f"diversity must be 0..1.5, got {config.diversity:g}")
-    for name, weights in (("sound", config.sound), ("prompt", config.prompt), ("noise", config.noise)):
-        if set(weights) != set(GROUPS) or not all(0.0 <= weight <= 10.0 for weight in weights.values()):
-            raise InputError(f"the setting {name!r} needs a weight 0..10 for each of {', '.join(GROUPS)}, got {weights}")
+    parts = {"sound": (config.sound, GROUPS), "prompt": (config.prompt, GROUPS), "noise": (config.noise, (*GROUPS, "blink"))}
+    for name, (weights, wanted) in parts.items():
+        if set(weights) != set(wanted) or not all(0.0 <= weight <= 10.0 for weight in weights.values()):
+            raise InputError(f"the setting {name!r} needs a weight 0..10 for each of {', '.join(wanted)}, got {weights}")
 
 
 @torch.no_grad()
@@ -100,7 +102,7 @@ def draw(
 
 def initial_noise(first: int, last: int, config: SamplingConfig, *, seed: int) -> Float[Tensor, "1 T M"]:
     """What frames `first` to `last` (excluded) are drawn from."""
-    spread = torch.tensor([config.diversity * config.noise[group_of(name)] for name in CHANNELS])
+    spread = torch.tensor([config.diversity * config.noise["blink" if name == "blink" else group_of(name)] for name in CHANNELS])
     return (noise_of_frames(first, last, seed=seed) * spread)[None]
 
 
