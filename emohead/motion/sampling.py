@@ -42,8 +42,8 @@ class SamplingConfig:
     diversity: float = 1.0
     """Spread of the initial noise, 0 (the same performance always) .. 1.5."""
     noise: dict[str, float] = field(default_factory=lambda: {"mouth": 0.15, "upper": 1.4, "head": 0.8, "gaze": 0.5, "blink": 1.4})
-    """The same for each group and for blinks by themselves, multiplied with it: a voice leaves the mouth less freedom than brows or head, and
-    eyes that wander by themselves do not stay on who is spoken to."""
+    """The same for each group and for blinks by themselves, multiplied with it: a voice leaves the mouth less freedom than brows; eyes
+    with a freedom of their own do not stay on whom they look at when the head moves."""
     window: float = 8.0
     """Seconds drawn at once."""
     overlap: float = 1.0
