@@ -26,7 +26,7 @@ _RIG_COLUMNS = torch.tensor([[RIG_INDEX[name] for name in _LEFT], [RIG_INDEX[oth
 _UPPER = [name for name in RIG_CHANNELS if group_of(name) == "upper"]
 _UPPER_COLUMNS, _UPPER_RIG = (torch.tensor([index[name] for name in _UPPER]) for index in (INDEX, RIG_INDEX))
 _CONCERNED = concerned_channels()
-_IS_UPPER = torch.tensor([float(group_of(name) == "upper") for name in CHANNELS])
+_IS_FACE = torch.tensor([float(group_of(name) in ("upper", "mouth")) for name in CHANNELS])
 _OWN = (au_to_rig(torch.eye(N_AU))[:, _UPPER_RIG] > 0.4).float()
 """`[A, U]`, 1 where a channel belongs to an action unit, which moves it by more than others do in passing."""
 
@@ -40,7 +40,7 @@ class Asked:
     weight: Float[Tensor, "B T U"]
     """How far each of them is to be met exactly, 0..1: the weight of the request for its own action unit."""
     others: Float[Tensor, "B T M"]
-    """1 for channels of the upper face that nothing asked moves on either side, 0 for all others: they do what they would do unasked."""
+    """1 for channels of the face that nothing asked moves on either side, which do what they would do unasked; 0 for all others."""
     difference: Float[Tensor, "B T K"]
     """Left less right, coefficients, a column for each of the pairs of channels."""
     share: Float[Tensor, "B T K"]
@@ -53,7 +53,7 @@ class Asked:
             return None
         rig = au_to_rig(prompt[..., :N_AU].flatten(0, 1)).unflatten(0, prompt.shape[:2])
         asked = prompt[..., N_AU : 2 * N_AU]
-        tracks = rig, (asked[..., None] * _OWN).amax(-2), (1.0 - asked @ _CONCERNED).clamp(min=0.0) * _IS_UPPER
+        tracks = rig, (asked[..., None] * _OWN).amax(-2), (1.0 - asked @ _CONCERNED).clamp(min=0.0) * _IS_FACE
         rig, weight, others = (interpolate(track.mT, size=n_frames, mode="linear", align_corners=False).mT for track in tracks)
         difference = rig[..., _RIG_COLUMNS[0]] - rig[..., _RIG_COLUMNS[1]]
         return cls(rig[..., _UPPER_RIG], weight, others, difference, (difference.abs() / _SURE).clamp(max=1.0))
