@@ -29,6 +29,8 @@ from emohead.types import AUTrack, HeadMotion, PhonePosteriors, PhoneSegment, Wa
 _BLINK = N_CHANNELS - 1
 _PAUSE = 0.5
 """Seconds around a word in which the lips are still the voice's: who opens them wide in every gap between words seems out of step."""
+_PASSAGE = 0.1
+"""Seconds (a standard deviation) in which they pass from the voice to what is asked of them."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,8 @@ def _talking(heard: PhonePosteriors, n_tokens: int) -> Float[Tensor, " N"]:
     """How far somebody speaks now or within `_PAUSE`."""
     spoken = 1.0 - smooth(heard.probabilities[:, PHONE_INDEX["pau"], None], heard.fps, 0.05)
     reach = round(_PAUSE * PROMPT_RATE)
-    return max_pool1d(sample(spoken, heard.fps, frame_times(n_tokens, PROMPT_RATE)).T, 2 * reach + 1, stride=1, padding=reach)[0]
+    within = max_pool1d(sample(spoken, heard.fps, frame_times(n_tokens, PROMPT_RATE)).T, 2 * reach + 1, stride=1, padding=reach)
+    return smooth(within.T, PROMPT_RATE, _PASSAGE)[:, 0]
 
 
 def _heard(audio: Waveform, speech: PhonePosteriors | Sequence[PhoneSegment]) -> PhonePosteriors:

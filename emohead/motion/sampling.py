@@ -41,7 +41,7 @@ class SamplingConfig:
     """Guidance weight of prompt and emotion for each group."""
     diversity: float = 1.0
     """Spread of the initial noise, 0 (the same performance always) .. 1.5."""
-    noise: dict[str, float] = field(default_factory=lambda: {"mouth": 0.15, "upper": 1.4, "head": 0.8, "gaze": 0.5, "blink": 1.4})
+    noise: dict[str, float] = field(default_factory=lambda: {"mouth": 0.25, "upper": 1.4, "head": 0.8, "gaze": 0.5, "blink": 1.4})
     """The same for each group and for blinks by themselves, multiplied with it: a voice leaves the mouth less freedom than brows; eyes
     with a freedom of their own do not stay on whom they look at when the head moves."""
     window: float = 8.0
@@ -112,7 +112,7 @@ def draw_window(
     """Scaled motion of one window from its noise, asked of the face alone (`motion.pose`); what is given comes out as it is."""
     scheduler = schedule()
     scheduler.set_timesteps(config.steps)
-    asked = Asked.of(conditions.prompt, noise.shape[1])
+    asked = Asked.of(conditions.prompt, noise.shape[1], conditions.talking)
     motion = free = noise
     for step in scheduler.timesteps:
         level = (step.float() / (N_LEVELS - 1)).expand(noise.shape[0]).to(noise)

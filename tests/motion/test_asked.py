@@ -12,6 +12,7 @@ from emohead.motion.asked import Asked
 from emohead.motion.vector import INDEX, N_CHANNELS, MotionScale, columns_of
 from emohead.types import AUTrack
 
+TALKING = torch.ones(1, 20)
 SCALE = MotionScale(torch.full((N_CHANNELS,), 0.1), torch.full((N_CHANNELS,), 0.25))
 
 
@@ -34,8 +35,8 @@ def half_smile() -> torch.Tensor:
     return motion
 
 
-def test_the_difference_is_set_and_the_mean_is_kept():
-    sides = Asked.of(asked(AU12L=0.8), 40)
+def test_while_somebody_speaks_the_difference_is_set_and_the_mean_is_kept():
+    sides = Asked.of(asked(AU12L=0.8), 40, TALKING)
     assert sides is not None
     motion = SCALE.grow(sides.set_in(SCALE.shrink(half_smile()), SCALE))
     left, right = shown(motion, "mouthSmile")
@@ -49,11 +50,14 @@ def test_left_and_right_are_mirror_images():
     assert torch.equal(one.difference, -other.difference) and torch.equal(one.share, other.share)
 
 
-def test_a_mouth_asked_on_both_sides_and_nothing_are_left_to_the_network():
-    both = Asked.of(asked(AU12L=0.8, AU12R=0.8, AU17=0.5), 40)
-    assert both is not None
-    motion = SCALE.grow(both.set_in(SCALE.shrink(half_smile()), SCALE))
+def test_a_mouth_that_speaks_is_left_to_the_network_and_one_that_does_not_does_what_was_asked():
+    units = {"AU12L": 0.8, "AU12R": 0.8, "AU17": 0.5}
+    speaking, silent = Asked.of(asked(**units), 40, TALKING), Asked.of(asked(**units), 40, 0.0 * TALKING)
+    assert speaking is not None and silent is not None
+    motion = SCALE.grow(speaking.set_in(SCALE.shrink(half_smile()), SCALE))
     assert torch.allclose(motion[..., columns_of("mouth")], half_smile()[..., columns_of("mouth")], atol=1e-5)
+    motion = SCALE.grow(silent.set_in(SCALE.shrink(half_smile()), SCALE))
+    assert shown(motion, "mouthSmile") == pytest.approx([0.8, 0.8], abs=0.02)
     assert Asked.of(torch.zeros(1, 20, N_PROMPT), 40) is None
 
 
