@@ -98,8 +98,8 @@ def guidance(bench: Bench) -> Iterator[str]:
     """Freedom against sync."""
     yield "| sound guidance | freedom of the mouth | diversity | mouth diversity | upper | AU-std | LVE mm | opening r | lip-sync R@1 |"
     yield "|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
-    for weight, mouth, dial in ((1.0, 0.0, 1.0), (1.0, 0.15, 0.0), (1.0, 0.15, 0.5), (1.0, 0.15, 1.0), (1.0, 0.15, 1.5), (1.0, 1.0, 1.0),
-                                (1.5, 0.15, 1.0), (2.0, 0.15, 1.0), (1.5, 1.0, 1.0)):  # fmt: skip
+    for weight, mouth, dial in ((1.0, 0.0, 1.0), (1.0, 0.25, 0.0), (1.0, 0.25, 0.5), (1.0, 0.25, 1.0), (1.0, 0.25, 1.5), (1.0, 1.0, 1.0),
+                                (1.5, 0.25, 1.0), (2.0, 0.25, 1.0), (1.5, 1.0, 1.0)):  # fmt: skip
         sound, noise = dict.fromkeys(GROUPS, 1.0) | {"mouth": weight}, SamplingConfig().noise | {"mouth": mouth}
         config = SamplingConfig(sound=sound, noise=noise, diversity=dial)
         takes = [[_spoken(bench, config, voice, seed) for seed in range(TAKES)] for voice in bench.voices[:4]]
