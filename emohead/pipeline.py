@@ -219,24 +219,27 @@ class Pipeline:
         nothing = AUTrack.neutral(motion.n_frames, motion.fps)
         return Performance(heard, sound, motion, nothing, settings, warnings, self.renderer, camera, progress)
 
-    def stream(self, pieces: Iterable[Waveform], *, seed: int = 0, size: int = 512) -> Iterator["Chunk"]:
+    def stream(self, pieces: Iterable[Waveform], *, emotion: str | None = None, seed: int = 0, size: int = 512) -> Iterator["Chunk"]:
         """Let the avatar speak while the speaker still speaks: sound in pieces of any length, chunks of motion and pictures out.
 
-        The diffusion draws the motion (`motion.streaming`, which has more settings, prompts among them); 25 frames per second.
+        The diffusion draws the motion (`motion.streaming`, which has more settings, and takes new wishes on the way); 25 frames per second.
 
         Args:
             pieces: mono sound as it comes.
+            emotion: a sentence, performed in the first four seconds; the face keeps to its end.
             seed: one seed, one take.
             size: side of the square pictures in pixels, even.
 
         Raises:
-            InputError: NaN samples, or the diffusion's weights are not there.
+            InputError: NaN samples, a sentence that cannot be used, or the diffusion's weights are not there.
         """
+        from controllers.control import control
         from emohead.motion.diffusion_engine import DiffusionEngine
         from emohead.motion.streaming import stream_motion
 
         camera = self.renderer.camera(size)
-        for motion in stream_motion(DiffusionEngine.load(), pieces, seed=seed):
+        prompt = control(100, 25.0, sentence=emotion).track if emotion else None
+        for motion in stream_motion(DiffusionEngine.load(), pieces, prompt=prompt, seed=seed):
             yield Chunk(motion, self.renderer.frames(motion, camera))
 
     def settings(self, size: int) -> dict[str, Any]:

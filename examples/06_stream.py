@@ -1,6 +1,6 @@
 """A voice agent's loop: sound in pieces of 20 ms, motion and pictures out while it still speaks; prints how late each first frame is.
 
-python examples/06_stream.py --out stream.npz
+python examples/06_stream.py --emotion "surprised, then amused" --out stream.npz
 """
 
 import time
@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 import tyro
 
+from controllers.control import control
 from emohead.assets import find
 from emohead.export.motion_npz import write_motion_npz
 from emohead.media import read_audio
@@ -18,12 +19,21 @@ from emohead.motion.streaming import MotionStream, StreamConfig
 from emohead.types import HeadMotion, Waveform
 
 
-def main(audio: Path | None = None, piece: float = 0.02, steps: int = 4, seed: int = 0, out: Path = Path("stream.npz")) -> None:
-    """Stream a recording as a microphone would and keep the motion."""
+def main(
+    audio: Path | None = None,
+    emotion: str = "",
+    piece: float = 0.02,
+    steps: int = 4,
+    seed: int = 0,
+    out: Path = Path("stream.npz"),
+) -> None:
+    """Stream a recording as a microphone would and keep the motion; the sentence is performed in the first three seconds, then kept."""
     torch.set_num_threads(1)
     voice = read_audio(audio or find("sample_speech.wav"), sample_rate=16000)
     config = StreamConfig()
     stream = MotionStream(DiffusionEngine.load(sampling=SamplingConfig(steps=steps)), config=config, seed=seed)
+    if emotion:
+        stream.ask(control(75, 25.0, sentence=emotion).track)  # May be asked for at any time; the next chunk begins with it.
     chunks: list[HeadMotion] = []
     seconds: list[float] = []
     for samples in voice.samples.split(round(piece * 16000)):

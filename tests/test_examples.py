@@ -76,7 +76,7 @@ def test_reconstruct(networks: None, desk: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_stream(desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
-    run(monkeypatch, "06_stream.py", "--audio", "voice.wav", "--steps", "1", "--out", "stream.npz")
+    run(monkeypatch, "06_stream.py", "--audio", "voice.wav", "--emotion", "a smile", "--steps", "1", "--out", "stream.npz")
     assert "15 frames" in capsys.readouterr().out and read_motion_npz(desk / "stream.npz").n_frames == 15
 
 

@@ -56,11 +56,10 @@ class EasedPose:
     def __init__(self):
         self._stages = torch.zeros(2, _N_POSE)
 
-    def toward(self, prompt: Float[Tensor, "1 P"] | None, n_frames: int, fps: float) -> Float[Tensor, "T 7"]:
-        """The next frames on the way to what is asked for; None lets go."""
-        target = torch.zeros(_N_POSE) if prompt is None else prompt[0, _FIRST:]
+    def toward(self, pose: Float[Tensor, "T 7"], fps: float) -> Float[Tensor, "T 7"]:
+        """The next frames on the way to what is asked of them."""
         keep, rows = math.exp(-1.0 / (fps * _LAG)), []
-        for _ in range(n_frames):
+        for target in pose:
             first = keep * self._stages[0] + (1.0 - keep) * target
             self._stages = torch.stack([first, keep * self._stages[1] + (1.0 - keep) * first])
             rows.append(self._stages[1])

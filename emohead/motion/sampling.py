@@ -7,7 +7,7 @@ Guidance: x = x(nothing) + a (x(sound) - x(nothing)) + p (x(sound, prompt) - x(s
 from dataclasses import dataclass, field, fields, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from emohead.errors import InputError
@@ -26,6 +26,7 @@ _FADE = 0.2
 """Seconds."""
 _IN_SPEECH = 0.6
 """Share of what is asked of the opening of the lips that is followed while somebody speaks: the words need it."""
+_SUDDEN = torch.tensor([group_of(name) == "mouth" or name == "blink" for name in CHANNELS])
 _OPENING = torch.tensor([float(group_of(name) == "mouth" and abs(parting_mm(name)) > 1.0) for name in CHANNELS])
 
 
@@ -142,19 +143,33 @@ def cut(conditions: Conditions, start: int, stop: int) -> Conditions:
 
 
 def _joined(clean: Float[Tensor, "B T M"], conditions: Conditions) -> Float[Tensor, "B T M"]:
-    """The clean motion with what is given in its place, and its neighbours moved along: what the network missed fades out over `_FADE`."""
+    """The clean motion with what is given in its place, and its neighbours moved along, so that they go on from it at their own pace.
+
+    What is missing at an end is told by the neighbours beyond it, for where the motion is given the network saw no noise, and so predicts
+    another; mouth and blinks, whose noise is faint or white, may set in of a sudden. It fades out over `_FADE`.
+    """
     mask, n_frames = conditions.mask > 0, clean.shape[1]
     if not bool(mask.any()):
         return clean
-    missed = (conditions.given - clean) * mask
-    place = torch.arange(n_frames, device=clean.device)[None, :, None].expand_as(clean)
-    before = torch.where(mask, place, -n_frames).cummax(1).values
-    after = torch.where(mask, place, 2 * n_frames).flip(1).cummin(1).values.flip(1)
-    reach = _FADE * FPS
-    shares = [minimum_jerk(1.0 - distance / reach) for distance in ((place - before).float(), (after - place).float())]
-    ends = [missed.gather(1, index.clamp(0, n_frames - 1)) for index in (before, after)]
-    moved = (shares[0] * ends[0] + shares[1] * ends[1]) / (shares[0] + shares[1]).clamp(min=1.0)
+    place = torch.arange(n_frames, device=clean.device)
+    distances, missed = [], []
+    for step in (1, -1):  # What is given before a frame, and after it.
+        near, far = (clean[:, (place + k * step).clamp(0, n_frames - 1)] for k in (1, 2))
+        ends = _nearest_given(mask, forward=step > 0)
+        distances.append((place[:, None] - ends).abs().float())
+        expected = torch.where(_SUDDEN, clean, 2.0 * near - far)
+        missed.append((conditions.given - expected).gather(1, ends.clamp(0, n_frames - 1)))
+    shares = [minimum_jerk(1.0 - distance / (_FADE * FPS)) for distance in distances]
+    moved = (shares[0] * missed[0] + shares[1] * missed[1]) / (shares[0] + shares[1]).clamp(min=1.0)
     return torch.where(mask, conditions.given, clean + moved)
+
+
+def _nearest_given(mask: Bool[Tensor, "B T M"], *, forward: bool) -> Int[Tensor, "B T M"]:
+    """The last given frame up to each frame, or with `forward` false the first from it on; far outside where there is none."""
+    place, n_frames = torch.arange(mask.shape[1], device=mask.device)[None, :, None].expand(mask.shape), mask.shape[1]
+    if forward:
+        return torch.where(mask, place, -n_frames).cummax(1).values
+    return torch.where(mask, place, 2 * n_frames).flip(1).cummin(1).values.flip(1)
 
 
 def _continued(conditions: Conditions, before: Float[Tensor, "t M"]) -> Conditions:

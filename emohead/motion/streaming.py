@@ -13,16 +13,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from emohead.data.motion_corpus import PROMPT_RATE, prompt_columns
+from emohead.data.motion_corpus import N_PROMPT, PROMPT_RATE, prompt_columns
 from emohead.data.resampling import resampled
 from emohead.errors import InputError
 from emohead.motion import blinks, closures
-from emohead.motion.articulation import smooth
+from emohead.motion.articulation import frame_times, sample, smooth
 from emohead.motion.diffusion_engine import DiffusionEngine
 from emohead.motion.features.sounds import sounds
 from emohead.motion.phone_net import PhoneNet, load_phone_net
 from emohead.motion.phones import PHONE_INDEX
-from emohead.motion.pose import EasedPose, posed, without_pose
+from emohead.motion.pose import EasedPose, pose_of, posed, without_pose
 from emohead.motion.sampling import FPS, draw_window, initial_noise
 from emohead.motion.vector import INDEX, N_CHANNELS, to_motion
 from emohead.types import AUTrack, HeadMotion, PhonePosteriors, Waveform
@@ -85,15 +85,22 @@ class MotionStream:
         self._dropped = 0
         self._drawn = 0
         self._before = torch.zeros(0, N_CHANNELS)
-        self._prompt: Float[Tensor, "1 P"] | None = None
+        self._prompt: Float[Tensor, "N P"] | None = None
+        self._asked_at = 0
         self._pose = EasedPose()
         self._onsets: list[float] = []
         self._torso = torch.zeros(3)
         self._finished = False
 
     def ask(self, prompt: AUTrack | None) -> None:
-        """From the next chunk on, ask for the first frame of a prompt; None asks for nothing."""
-        self._prompt = None if prompt is None else prompt_columns(prompt)[:1]
+        """Perform a prompt from the next chunk on, and keep to its last frame when it is over; None asks for nothing any more.
+
+        `controllers.control.control(100, 25.0, sentence="surprised, then amused").track` is one of four seconds.
+        """
+        self._asked_at, self._prompt = self._drawn, None
+        if prompt is not None:
+            n_tokens = max(1, math.ceil(prompt.n_frames / prompt.fps * PROMPT_RATE))
+            self._prompt = sample(prompt_columns(prompt), prompt.fps, frame_times(n_tokens, PROMPT_RATE))
 
     def push(self, audio: Waveform) -> list[HeadMotion]:
         """Take more sound (mono, any rate, as it comes) and give the chunks that it completes.
@@ -139,9 +146,8 @@ class MotionStream:
         n_before = self._before.shape[0]
         heard, features = self._hear(end, n_before + n_chunk + n_ahead)
         conditions = self.engine.conditions(features, heard, n_before + n_chunk + n_ahead)
-        if self._prompt is not None:
-            asked = without_pose(self._prompt).expand(conditions.prompt.shape[1], -1)
-            conditions = replace(conditions, prompt=asked[None])
+        asked = self._asked_of(self._drawn - n_before, end)
+        conditions = replace(conditions, prompt=without_pose(asked)[None])
         if n_before:
             given, mask = conditions.given.clone(), conditions.mask.clone()
             given[0, :n_before], mask[0, :n_before] = self._before, 1.0
@@ -152,10 +158,18 @@ class MotionStream:
         chunk = scaled[n_before : n_before + n_chunk]
         keep = round(self.config.past * FPS)
         self._before = torch.cat([self._before, chunk])[-keep:]
-        vectors = posed(self.engine.model.scale.grow(chunk), self._pose.toward(self._prompt, n_chunk, FPS))
+        pose = self._pose.toward(pose_of(asked[n_before // 2 : (n_before + n_chunk) // 2], n_chunk), FPS)
+        vectors = posed(self.engine.model.scale.grow(chunk), pose)
         motion = self._finish_chunk(vectors, heard, n_chunk, n_ahead)
         self._drawn += n_chunk
         return motion
+
+    def _asked_of(self, first: int, last: int) -> Float[Tensor, "N P"]:
+        """What is asked of frames `first` to `last` (excluded), both even."""
+        if self._prompt is None:
+            return torch.zeros((last - first) // 2, N_PROMPT)
+        passed = torch.arange(first, last, 2) - self._asked_at
+        return self._prompt[(passed // 2).clamp(0, self._prompt.shape[0] - 1)]
 
     def _hear(self, end: int, n_frames: int) -> tuple[PhonePosteriors, Float[Tensor, "S D"]]:
         """What is heard of the last `n_frames` before frame `end`, from the sound before `end` alone."""
@@ -206,10 +220,16 @@ class MotionStream:
 
 
 def stream_motion(
-    engine: DiffusionEngine, pieces: Iterable[Waveform], *, config: StreamConfig | None = None, seed: int = 0
+    engine: DiffusionEngine,
+    pieces: Iterable[Waveform],
+    *,
+    prompt: AUTrack | None = None,
+    config: StreamConfig | None = None,
+    seed: int = 0,
 ) -> Iterator[HeadMotion]:
-    """Chunks of motion for pieces of sound, to the end of the sound."""
+    """Chunks of motion for pieces of sound, to the end of the sound; `prompt` as in `MotionStream.ask`."""
     stream = MotionStream(engine, config=config, seed=seed)
+    stream.ask(prompt)
     for piece in pieces:
         yield from stream.push(piece)
     yield from stream.finish()

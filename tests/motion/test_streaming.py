@@ -64,6 +64,21 @@ def test_a_head_turns_where_it_is_asked_to_without_a_jerk(engine: DiffusionEngin
     assert float(joined(chunks[True], "gaze")[-10:, :, 0].mean()) == pytest.approx(-0.2, abs=0.01)
 
 
+def test_a_wish_is_performed_and_kept(engine: DiffusionEngine):
+    """A head that is asked to turn by 0.3 within a second, from the first second on."""
+    turning = AUTrack.neutral(25, 25.0)
+    turning.head_rotation[:, 1], turning.pose_weight[:, 1] = torch.linspace(0.0, 0.3, 25), 1.0
+    yaw: list[torch.Tensor] = []
+    for asked in (None, turning):
+        stream = MotionStream(engine, net=NET)
+        chunks = stream.push(Waveform(sound(1.08), RATE))
+        stream.ask(asked)
+        yaw.append(joined([*chunks, *stream.push(Waveform(sound(3.0), RATE))], "head_rotation")[:, 1])
+    moved = yaw[1] - yaw[0]
+    assert float(moved[:24].abs().max()) == 0.0 and float(moved[-20:].mean()) == pytest.approx(0.3, abs=0.002)
+    assert 0.05 < float(moved[37]) < 0.2
+
+
 def test_the_pieces_of_sound_do_not_matter(engine: DiffusionEngine):
     samples = sound(2.3)
     whole = streamed(engine, samples, [len(samples)])
@@ -127,3 +142,15 @@ def test_bad_sound_and_settings_are_refused(engine: DiffusionEngine):
         StreamConfig(chunk=0.05)
     with pytest.raises(InputError, match="25 or 50"):
         StreamConfig(fps=30.0)
+
+
+def test_a_head_moves_as_smoothly_in_chunks_as_at_once():
+    whole = DiffusionEngine.load()
+    whole = replace(whole, sampling=replace(whole.sampling, steps=4))
+    samples = torch.zeros(3 * RATE)
+    stream = MotionStream(whole, config=StreamConfig(fps=50.0))
+    chunks = joined([*stream.push(Waveform(samples, RATE)), *stream.finish()], "head_rotation")
+    silence = Waveform(samples, RATE)
+    at_once = whole(silence, stream._net.posteriors(silence), fps=50.0).head_rotation
+    trembling = [float(head.diff(n=2, dim=0).square().mean().sqrt()) for head in (chunks, at_once)]
+    assert trembling[0] < 2.0 * trembling[1] and float(chunks.std(0).mean()) > 1e-3
