@@ -1,6 +1,7 @@
 """Tracks told as a plan, for tables and pictures: what keyframes, or several wishes together, ask for around a few moments."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from controllers.keyframes import KeyframeController, Keyframes
 from controllers.plan import Event, TextPlan
@@ -50,4 +51,5 @@ def _event(track: AUTrack, span: tuple[float, float], seen: float, text: str) ->
     au = {name: round(float(row[index]), 4) for index, name in enumerate(AU_NAMES) if asked[index] > 0.5 and row[index] > 0.005}
     gaze = (float(track.gaze[frame, 0]), float(track.gaze[frame, 1])) if pose[0] > 0.5 else None
     head = [float(angle) for angle in track.head_rotation[frame]]
-    return Event(*span, au, gaze, (head[0], head[1], head[2]) if pose[1] > 0.5 else None, text=text, onset=0.0)
+    event = Event(*span, au, gaze, (head[0], head[1], head[2]) if pose[1] > 0.5 else None, text=text)
+    return replace(event, onset=0.0) if seen == span[0] else event  # A moment has no onset; a picture shows it as it begins.

@@ -10,7 +10,9 @@ import torch
 from controllers.control import control
 from controllers.expression import UPPER_CHANNELS
 from controllers.keyframe_files import read_keyframes
+from controllers.keyframe_plan import track_to_plan
 from controllers.keyframes import Curve
+from controllers.portraits import apex
 from emohead.channels import AU_INDEX, AU_NAMES, RIG_INDEX
 from emohead.errors import InputError
 from emohead.export.arkit_csv import write_arkit_csv
@@ -177,3 +179,12 @@ def test_keys_beyond_the_clip_are_told(tmp_path: Path):
     planned = plan(voice(), Request(keyframes=path))
     assert planned.warnings == ("the keyframes go on until 9.50 s, the clip ends at 0.60 s",)
     assert planned.settings["keyframes"] == str(path)
+
+
+def test_several_wishes_together_are_pictured_once_they_have_come_up():
+    made = control(150, 25.0, sentence="smiles", label="sad", sliders=["AU2L=1"])
+    together = track_to_plan(made.track, [0.0], text="together", late=0.7)
+    shown = made.track.intensity[apex(made.track, together, together.events[0])]
+    assert float(shown[AU_INDEX["AU12L"]]) > 0.5 and float(shown[AU_INDEX["AU2L"]]) > 0.9
+    moment = track_to_plan(made.track, [0.0], text="key")
+    assert apex(made.track, moment, moment.events[0]) == 0
